@@ -1,0 +1,39 @@
+# Every target sets itself up: a virtual environment and the installation, without root.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt
+
+.PHONY: demo test test-long bench check clean
+
+demo: $(VENV)/.user
+	$(BIN)/spikepress demo --output runs/demo
+
+test: $(VENV)/.dev check
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+
+test-long: $(VENV)/.dev
+	$(BIN)/python -m pytest -m long
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.user: $(VENV)/.created setup.cfg constraints.txt
+	$(INSTALL) -e ".[train,onnx,report]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.created setup.cfg constraints.txt
+	$(INSTALL) -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
