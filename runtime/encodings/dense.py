@@ -1,0 +1,50 @@
+"""Dense rows: every weight stored, each row starting on a byte.
+
+``weights`` is u8 of ``rows * ceil(columns * bits / 8)`` bytes: the rows' streams (see ``packing``) in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.encodings.packing import WEIGHT_BITS, pack_rows, packed_bytes, unpack
+from runtime.encodings.table import Arrays, Entries, Kind, Size, require, require_array, require_dimensions
+from runtime.program import EncodedMatrix
+
+
+class Dense:
+    name = "dense"
+    widths = WEIGHT_BITS
+    kinds: ClassVar[Mapping[str, Kind]] = {"weights": Kind.WEIGHTS}
+
+    def encode(self, matrix: NDArray[np.int32], bits: int) -> EncodedMatrix:
+        arrays = {"weights": pack_rows(matrix, bits).ravel()}
+        return EncodedMatrix(self.name, matrix.shape[0], matrix.shape[1], bits, arrays)
+
+    def entries(self, table: EncodedMatrix) -> Entries:
+        row_bytes = packed_bytes(table.columns, table.bits)
+        stream = table.arrays["weights"].view(np.uint8).reshape(table.rows, row_bytes)
+        per_row = row_bytes * 8 // table.bits
+        if (row_bytes * 8) % table.bits == 0:
+            values = unpack(stream.ravel(), table.rows * per_row, table.bits)
+            values = values.reshape(table.rows, per_row)[:, : table.columns]
+        else:
+            values = np.stack([unpack(row, table.columns, table.bits) for row in stream])
+        row, column = np.nonzero(values)
+        return Entries(row, column, values[row, column])
+
+    def size(self, matrix: NDArray[np.int32], bits: int) -> Size:
+        rows, columns = matrix.shape
+        return Size(weights=rows * packed_bytes(columns, bits))
+
+    def check(self, arrays: Arrays, rows: int, columns: int, bits: int) -> None:
+        require_dimensions(rows, columns)
+        row_bytes = packed_bytes(columns, bits)
+        require_array(arrays, "weights", "u1", rows * row_bytes)
+        used = (columns * bits) % 8
+        last = arrays["weights"].view(np.uint8)[row_bytes - 1 :: row_bytes]
+        require(used == 0 or not np.any(last >> used), "weights", "padding bits set", "zero")

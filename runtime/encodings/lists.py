@@ -1,0 +1,84 @@
+"""Fan-out lists: the column and the weight of every nonzero, row by row.
+
+``pointers`` (rows + 1) u16 or u32 by the number of nonzeros; ``indices`` (nonzeros) u8, u16 or u32 by the
+number of columns, rising within a row; ``weights`` one stream of all nonzeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.encodings.packing import WEIGHT_BITS, pack, packed_bytes, unpack
+from runtime.encodings.table import (
+    Arrays,
+    Entries,
+    Kind,
+    Size,
+    pointers_bytes,
+    require,
+    require_array,
+    require_dimensions,
+    require_nonzero,
+    require_pointers,
+    require_stream,
+    row_of_items,
+    row_pointers,
+)
+from runtime.program import EncodedMatrix
+
+
+def index_dtype(columns: int) -> np.dtype[np.generic]:
+    """The narrowest unsigned type that addresses every column."""
+    if columns <= 1 << 8:
+        return np.dtype("u1")
+    return np.dtype("<u2") if columns <= 1 << 16 else np.dtype("<u4")
+
+
+class Lists:
+    name = "lists"
+    widths = WEIGHT_BITS
+    kinds: ClassVar[Mapping[str, Kind]] = {
+        "pointers": Kind.POINTERS,
+        "indices": Kind.INDICES,
+        "weights": Kind.WEIGHTS,
+    }
+
+    def encode(self, matrix: NDArray[np.int32], bits: int) -> EncodedMatrix:
+        row, column = np.nonzero(matrix)
+        arrays: dict[str, NDArray[np.generic]] = {
+            "pointers": row_pointers(np.bincount(row, minlength=matrix.shape[0])),
+            "indices": column.astype(index_dtype(matrix.shape[1])),
+            "weights": pack(matrix[row, column], bits),
+        }
+        return EncodedMatrix(self.name, matrix.shape[0], matrix.shape[1], bits, arrays)
+
+    def entries(self, table: EncodedMatrix) -> Entries:
+        column = table.arrays["indices"].astype(np.int64)
+        weight = unpack(table.arrays["weights"].view(np.uint8), column.size, table.bits)
+        return Entries(row_of_items(table.arrays["pointers"]), column, weight)
+
+    def size(self, matrix: NDArray[np.int32], bits: int) -> Size:
+        nonzeros = int(np.count_nonzero(matrix))
+        rows, columns = matrix.shape
+        return Size(
+            weights=packed_bytes(nonzeros, bits),
+            indices=nonzeros * index_dtype(columns).itemsize,
+            pointers=pointers_bytes(rows, nonzeros),
+        )
+
+    def check(self, arrays: Arrays, rows: int, columns: int, bits: int) -> None:
+        require_dimensions(rows, columns)
+        items = arrays["indices"].size
+        require_array(arrays, "indices", index_dtype(columns).str, items)
+        require_pointers(arrays, rows, items)
+        require_stream(arrays, items, bits)
+        require_nonzero(unpack(arrays["weights"].view(np.uint8), items, bits))
+        column = arrays["indices"].astype(np.int64)
+        require(not np.any(column >= columns), "indices", "a column outside the table", f"below {columns}")
+        same_row = np.diff(row_of_items(arrays["pointers"])) == 0
+        rising = not np.any(same_row & (np.diff(column) <= 0))
+        require(rising, "indices", "columns out of order in a row", "each column once, rising")
