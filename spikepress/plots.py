@@ -1,0 +1,48 @@
+"""What a report plots: plain data, the same for the page's JSON and for its pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class PlotKind(Enum):
+    LINE = "line"
+    GROUPED = "grouped"
+    STACKED = "stacked"
+    DOTS = "dots"
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points (x, y); x is a category in bar plots."""
+
+    name: str
+    points: tuple[tuple[float | str, float], ...]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One picture. ``id`` is its name in the page's JSON and in the ``data-plot`` of its marks."""
+
+    id: str
+    title: str
+    kind: PlotKind
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+    note: str = ""
+    percent: bool = False
+    """Write y as a percentage."""
+
+
+def as_json(plot: Plot) -> dict[str, object]:
+    return {
+        "id": plot.id,
+        "title": plot.title,
+        "kind": plot.kind.value,
+        "x_label": plot.x_label,
+        "y_label": plot.y_label,
+        "series": [{"name": s.name, "points": [list(point) for point in s.points]} for s in plot.series],
+        "note": plot.note,
+    }

@@ -1,0 +1,133 @@
+"""The run directory: where each stage of the chain leaves its result, and how files appear in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from runtime.errors import DataError, OutputError
+
+
+class RunDirectory:
+    """The files of one run, by name. Making one touches nothing on disk; ``create`` does."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.jsonl"
+
+    @property
+    def program(self) -> Path:
+        return self.path / "model.spk"
+
+    @property
+    def onnx(self) -> Path:
+        return self.path / "model.onnx"
+
+    @property
+    def traced_onnx(self) -> Path:
+        """The ONNX model's twin that also emits every spike and membrane: what ``verify`` runs."""
+        return self.path / "model-traced.onnx"
+
+    @property
+    def graph(self) -> Path:
+        return self.path / "graph.npz"
+
+    @property
+    def float_graph(self) -> Path:
+        """The same network before its neurons became integers: what drift is measured against."""
+        return self.path / "graph-float.npz"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def page(self) -> Path:
+        return self.path / "report.html"
+
+    def checkpoint(self, stage: str) -> Path:
+        """``stage``: dense, dense-quantized, pruned or pruned-quantized."""
+        return self.path / f"{stage}.safetensors"
+
+    def require(self, file: Path, made_by: str) -> Path:
+        """The file, or a DataError that says which command makes it."""
+        if not file.exists():
+            raise DataError(f"run directory {self.path}: found no {file.name}, expected it from `{made_by}`")
+        return file
+
+    def create(self) -> RunDirectory:
+        """Makes the directory and proves that it can be written; OutputError otherwise."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise OutputError(
+                f"output folder {self.path}: found {error.strerror or error}, expected a writable folder"
+            ) from error
+        return self
+
+
+def run_directory_of(path: str | Path) -> RunDirectory:
+    """The run directory that a path names: itself, or the folder of one of its files."""
+    given = Path(path)
+    if given.is_dir():
+        return RunDirectory(given)
+    if given.exists():
+        return RunDirectory(given.parent)
+    raise DataError(f"model {given}: found no such file or folder, expected a run directory or a .spk file")
+
+
+@contextlib.contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """Yields a temporary name beside ``path`` and renames it at the end, so no reader ever sees half a
+    file; on an error the temporary file is removed and ``path`` stays as it was."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(
+            f"file {path}: found {error.strerror or error}, expected to be able to write it"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    with appearing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, values: Mapping[str, object]) -> None:
+    write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """The object in a JSON file; DataError if it is not one."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"file {path}: found {error}, expected a JSON object") from error
+    if not isinstance(values, dict):
+        raise DataError(f"file {path}: found a {type(values).__name__}, expected a JSON object")
+    return cast(dict[str, object], values)
+
+
+def read_log(path: Path) -> list[dict[str, object]]:
+    """The lines of a training log, oldest first; no file is an empty log."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

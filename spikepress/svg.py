@@ -1,0 +1,248 @@
+"""Draws a ``Plot`` as inline SVG. Every mark carries its numbers in ``data-*`` attributes, exactly as
+they stand in the page's JSON; colors come from the page's style sheet, so light and dark both work."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from spikepress.plots import Plot, PlotKind, Series
+
+WIDTH = 640
+RIGHT, TOP, BOTTOM = 24, 34, 44
+ROW = 16
+RASTER_HEIGHT = 320
+LINE_HEIGHT = 280
+CHARACTER = 6.6
+"""Width of one character at the pictures' font size, in SVG units."""
+
+
+def draw(plot: Plot) -> str:
+    """The SVG element of one plot."""
+    painters = {
+        PlotKind.LINE: _lines,
+        PlotKind.DOTS: _raster,
+        PlotKind.GROUPED: _grouped,
+        PlotKind.STACKED: _stacked,
+    }
+    height, parts = painters[plot.kind](plot)
+    body = "\n".join([*parts, *_legend(plot.series)])
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(plot.title)}">\n{body}\n</svg>'
+    )
+
+
+def mark(plot_id: str, series: str, point: Sequence[float | str]) -> str:
+    """The attributes that make a mark readable by machine: JSON numbers, not rounded ones."""
+    values = "".join(
+        f' data-{axis}="{escape(json.dumps(value))}"' for axis, value in zip("xy", point, strict=True)
+    )
+    return f'class="mark" data-plot="{escape(plot_id)}" data-series="{escape(series)}"{values}'
+
+
+def short(value: float, percent: bool = False) -> str:
+    """A number as a person writes it on an axis."""
+    if percent:
+        return f"{value * 100:.4g} %"
+    if value and abs(value) < 0.01:
+        return f"{value:.2g}"
+    if abs(value) >= 10_000 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round numbers that cover [low, high]."""
+    span = max(high - low, 1e-9)
+    raw = span / count
+    magnitude = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * magnitude for m in (1, 2, 2.5, 5, 10) if m * magnitude >= raw)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    last = max(last, first + 1)
+    return [round(index * step, 12) for index in range(first, last + 1)]
+
+
+def _text(x: float, y: float, words: str, kind: str, extra: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}"{extra}>{escape(words)}</text>'
+
+
+def _legend(series: Sequence[Series]) -> Iterator[str]:
+    if len(series) < 2:
+        return
+    x = 4.0
+    for index, item in enumerate(series):
+        yield f'<rect x="{x:.1f}" y="6" width="11" height="11" rx="2" class="fill{index % 8}"/>'
+        yield _text(x + 16, 15.5, item.name, "legend")
+        x += 16 + CHARACTER * len(item.name) + 18
+
+
+# ---- lines and dots -------------------------------------------------------------------------------
+
+
+def _lines(plot: Plot) -> tuple[float, list[str]]:
+    xs, ys = _values(plot, 0), _values(plot, 1)
+    x_ticks, y_ticks = ticks(min(xs), max(xs)), ticks(*_padded(min(ys), max(ys), plot.percent))
+    left = 14 + CHARACTER * max(len(short(y, plot.percent)) for y in y_ticks) + 14
+    scale = _Scale((left, WIDTH - RIGHT), (x_ticks[0], x_ticks[-1]))
+    rise = _Scale((LINE_HEIGHT - BOTTOM, TOP), (y_ticks[0], y_ticks[-1]))
+    parts = list(_axes(plot, (scale, rise), (x_ticks, y_ticks), LINE_HEIGHT))
+    for index, series in enumerate(plot.series):
+        places = [(scale(_number(x)), rise(y)) for x, y in series.points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        parts.append(f'<polyline points="{path}" class="line{index % 8}"/>')
+        for point, (x, y) in zip(series.points, places, strict=True):
+            parts.append(_dot(plot, (series, index), point, (x, y, 3.2)))
+    return LINE_HEIGHT, parts
+
+
+def _raster(plot: Plot) -> tuple[float, list[str]]:
+    """Dashes (step, neuron), one band of rows per layer; a band keeps a small gap to the next."""
+    sizes = [int(max((y for _, y in s.points), default=0)) + 1 for s in plot.series]
+    steps = max((_number(x) for s in plot.series for x, _ in s.points), default=0.0)
+    left, gap, least = 16 + CHARACTER * max(len(s.name) for s in plot.series), 10.0, 0.12 * sum(sizes)
+    room = RASTER_HEIGHT - TOP - BOTTOM - gap * (len(sizes) - 1)
+    room_x = 0.4 * (WIDTH - RIGHT - left) / (max(steps, 1.0) + 1)
+    scale = _Scale((left + room_x, WIDTH - RIGHT - room_x), (0.0, max(steps, 1.0)))
+    parts, top = [], float(TOP)
+    for index, (series, size) in enumerate(zip(plot.series, sizes, strict=True)):
+        tall = room * max(size, least) / sum(max(n, least) for n in sizes)
+        box = f'x="{left}" y="{top:.1f}" width="{WIDTH - RIGHT - left}" height="{tall:.1f}"'
+        parts.append(f'<rect {box} class="band"/>')
+        parts.append(_text(left - 8, top + tall / 2 + 4, series.name, "label end"))
+        wide, high = 0.55 * (scale(1) - scale(0)), max(1.2, min(4.0, 0.8 * tall / size))
+        for point in series.points:
+            x, y = scale(_number(point[0])), top + (point[1] + 0.5) * tall / size
+            box = (x - wide / 2, x + wide / 2, y - high / 2)
+            parts.append(_bar(plot, (series, index), point, box, high))
+        top += tall + gap
+    for tick in ticks(0, max(steps, 1.0)):
+        if tick <= steps and tick == int(tick):
+            parts.append(_text(scale(tick), RASTER_HEIGHT - BOTTOM + 18, short(tick), "label middle"))
+    parts.append(_text((left + WIDTH - RIGHT) / 2, RASTER_HEIGHT - 8, plot.x_label, "axis middle"))
+    return RASTER_HEIGHT, parts
+
+
+def _dot(
+    plot: Plot,
+    series: tuple[Series, int],
+    point: tuple[float | str, float],
+    circle: tuple[float, float, float],
+) -> str:
+    x, y, radius = circle
+    return (
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.2f}" {mark(plot.id, series[0].name, point)}'
+        f' style="fill:var(--c{series[1] % 8})">'
+        f"<title>{escape(_title(plot, series[0], point))}</title></circle>"
+    )
+
+
+def _axes(
+    plot: Plot, scales: tuple[_Scale, _Scale], marks: tuple[list[float], list[float]], height: float
+) -> Iterator[str]:
+    scale, rise = scales
+    for y in marks[1]:
+        ends = f'x1="{scale.start:.1f}" x2="{scale.end:.1f}" y1="{rise(y):.1f}" y2="{rise(y):.1f}"'
+        yield f'<line {ends} class="grid"/>'
+        yield _text(scale.start - 8, rise(y) + 4, short(y, plot.percent), "label end")
+    for x in marks[0]:
+        yield _text(scale(x), height - BOTTOM + 18, short(x), "label middle")
+    yield _text((scale.start + scale.end) / 2, height - 8, plot.x_label, "axis middle")
+    middle = (TOP + height - BOTTOM) / 2
+    yield _text(11, middle, plot.y_label, "axis middle", f' transform="rotate(-90 11 {middle:.1f})"')
+
+
+# ---- bars -----------------------------------------------------------------------------------------
+
+
+def _grouped(plot: Plot) -> tuple[float, list[str]]:
+    categories = _categories(plot)
+    left = 16 + CHARACTER * max(len(c) for c in categories)
+    top = TOP if len(plot.series) > 1 else 12
+    scale = _Scale((left, WIDTH - 110), (0.0, max([*_values(plot, 1), 1e-12])))
+    parts, y = [], float(top)
+    for category in categories:
+        rows = [(i, s, p) for i, s in enumerate(plot.series) for p in s.points if p[0] == category]
+        parts.append(_text(left - 8, y + ROW * len(rows) / 2 + 4, category, "label end"))
+        for index, series, point in rows:
+            parts.append(_bar(plot, (series, index), point, (scale(0), scale(point[1]), y)))
+            parts.append(_text(scale(point[1]) + 6, y + 11.5, short(point[1], plot.percent), "label"))
+            y += ROW
+        y += 8
+    parts.append(_text((left + WIDTH - 110) / 2, y + 16, plot.y_label, "axis middle"))
+    return y + 26, parts
+
+
+def _stacked(plot: Plot) -> tuple[float, list[str]]:
+    categories = _categories(plot)
+    left = 16 + CHARACTER * max(len(c) for c in categories)
+    totals = {c: sum(p[1] for s in plot.series for p in s.points if p[0] == c) for c in categories}
+    scale = _Scale((left, WIDTH - 90), (0.0, max([*totals.values(), 1e-12])))
+    parts, y = [], float(TOP)
+    for category in categories:
+        parts.append(_text(left - 8, y + 13, category, "label end"))
+        start = 0.0
+        for index, series in enumerate(plot.series):
+            for point in series.points:
+                if point[0] == category:
+                    end = start + point[1]
+                    parts.append(_bar(plot, (series, index), point, (scale(start), scale(end), y), 18))
+                    start = end
+        parts.append(_text(scale(start) + 6, y + 13, short(start), "label"))
+        y += 27
+    parts.append(_text((left + WIDTH - 90) / 2, y + 14, plot.y_label, "axis middle"))
+    return y + 24, parts
+
+
+def _bar(
+    plot: Plot,
+    series: tuple[Series, int],
+    point: tuple[float | str, float],
+    box: tuple[float, float, float],
+    tall: float = ROW - 3,
+) -> str:
+    start, end, y = box
+    return (
+        f'<rect x="{start:.2f}" y="{y:.1f}" width="{max(0.0, end - start):.2f}" height="{tall:g}" rx="1.5"'
+        f' {mark(plot.id, series[0].name, point)} style="fill:var(--c{series[1] % 8})">'
+        f"<title>{escape(_title(plot, series[0], point))}</title></rect>"
+    )
+
+
+# ---- numbers --------------------------------------------------------------------------------------
+
+
+class _Scale:
+    """Maps a range of values onto a range of SVG units."""
+
+    def __init__(self, onto: tuple[float, float], values: tuple[float, float]) -> None:
+        self.start, self.end = onto
+        self.low = values[0]
+        self.factor = (onto[1] - onto[0]) / max(values[1] - values[0], 1e-12)
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) * self.factor
+
+
+def _number(value: float | str) -> float:
+    return float(value)
+
+
+def _values(plot: Plot, axis: int) -> list[float]:
+    return [_number(point[axis]) for series in plot.series for point in series.points] or [0.0]
+
+
+def _categories(plot: Plot) -> list[str]:
+    seen = dict.fromkeys(str(point[0]) for series in plot.series for point in series.points)
+    return list(seen) or ["-"]
+
+
+def _padded(low: float, high: float, percent: bool) -> tuple[float, float]:
+    pad = 0.05 * max(high - low, 0.02 * abs(high), 1e-6)
+    return max(0.0, low - pad) if low >= 0 else low - pad, min(1.0, high + pad) if percent else high + pad
+
+
+def _title(plot: Plot, series: Series, point: tuple[float | str, float]) -> str:
+    x = point[0] if isinstance(point[0], str) else short(point[0])
+    return f"{series.name}, {x}: {short(point[1], plot.percent)}"
