@@ -1,0 +1,53 @@
+"""The data sets by name. To add one: write its file, add its line here and in the shared test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import ConfigError
+from trainer.datasets.cifar10 import load_cifar10
+from trainer.datasets.digits import load_digits
+from trainer.datasets.folder import FolderOptions, load_folder
+from trainer.datasets.fsdd import SpeechOptions, load_fsdd
+from trainer.datasets.mitbih import BeatOptions, load_mitbih
+from trainer.datasets.mnist import load_fashion_mnist, load_mnist
+from trainer.datasets.nmnist import EventOptions, load_nmnist
+from trainer.datasets.options import SplitOptions, read_options
+from trainer.datasets.samples import Splits
+from trainer.datasets.watch import MotionOptions, load_watch
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The options a data set takes and the function that loads it."""
+
+    options: type[SplitOptions]
+    load: Callable[[Path | None, Any], Splits]
+
+
+DATASETS: dict[str, Entry] = {
+    "digits": Entry(SplitOptions, load_digits),
+    "mnist": Entry(SplitOptions, load_mnist),
+    "fashion_mnist": Entry(SplitOptions, load_fashion_mnist),
+    "cifar10": Entry(SplitOptions, load_cifar10),
+    "nmnist": Entry(EventOptions, load_nmnist),
+    "fsdd": Entry(SpeechOptions, load_fsdd),
+    "mitbih": Entry(BeatOptions, load_mitbih),
+    "watch": Entry(MotionOptions, load_watch),
+    "folder": Entry(FolderOptions, load_folder),
+}
+
+
+def load(name: str, data_dir: Path | None = None, options: Mapping[str, object] | None = None) -> Splits:
+    """The splits of data set ``name``, its files found below ``data_dir`` or SPIKEPRESS_DATA.
+
+    ``options`` is the table of the set's options. Raises ConfigError on an unknown name or option,
+    DataError where files are missing, malformed or leak between splits.
+    """
+    if name not in DATASETS:
+        raise ConfigError(f"data.name: found {name!r}, expected one of {sorted(DATASETS)}")
+    entry = DATASETS[name]
+    return entry.load(data_dir, read_options(entry.options, options or {}, name))
