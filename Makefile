@@ -1,4 +1,5 @@
 # Every target sets itself up: a virtual environment and the installation, without root.
+# Nothing needs make: the README gives each target as one plain command.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,8 +10,9 @@ INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet -c constraints
 demo: $(VENV)/.user
 	$(BIN)/spikepress demo --output runs/demo
 
+# Two workers, one thread each: more threads than cores make the suite slower, not faster.
 test: $(VENV)/.dev check
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
 test-long: $(VENV)/.dev
 	$(BIN)/python -m pytest -m long

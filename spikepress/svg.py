@@ -108,8 +108,8 @@ def _raster(plot: Plot) -> tuple[float, list[str]]:
     parts, top = [], float(TOP)
     for index, (series, size) in enumerate(zip(plot.series, sizes, strict=True)):
         tall = room * max(size, least) / sum(max(n, least) for n in sizes)
-        box = f'x="{left}" y="{top:.1f}" width="{WIDTH - RIGHT - left}" height="{tall:.1f}"'
-        parts.append(f'<rect {box} class="band"/>')
+        band = f'x="{left}" y="{top:.1f}" width="{WIDTH - RIGHT - left}" height="{tall:.1f}"'
+        parts.append(f'<rect {band} class="band"/>')
         parts.append(_text(left - 8, top + tall / 2 + 4, series.name, "label end"))
         wide, high = 0.55 * (scale(1) - scale(0)), max(1.2, min(4.0, 0.8 * tall / size))
         for point in series.points:
