@@ -1,1 +1,87 @@
-"""spikepress: spikepress."""
+"""spikepress: from a trained spiking neural network to a microcontroller or an FPGA.
+
+Every command is also a function here: ``import spikepress as sp; sp.verify("runs/demo")``. Nothing heavy
+is loaded until a function is first named.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtime.errors import SpikepressError
+    from spikepress.card import info
+    from spikepress.catalog import Device, Verdict, devices
+    from spikepress.demonstration import demo
+    from spikepress.exactness import LayerActivity, LegResult, Place
+    from spikepress.page import Report
+    from spikepress.pipeline import Outcome, export, prune, quantize, run, train
+    from spikepress.reporting import report
+    from spikepress.timing import Timing, bench
+    from spikepress.verification import Verification, verify
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Device",
+    "LayerActivity",
+    "LegResult",
+    "Outcome",
+    "Place",
+    "Report",
+    "SpikepressError",
+    "Timing",
+    "Verdict",
+    "Verification",
+    "bench",
+    "demo",
+    "devices",
+    "export",
+    "info",
+    "prune",
+    "quantize",
+    "report",
+    "run",
+    "train",
+    "verify",
+]
+
+_HOMES = {
+    "SpikepressError": "runtime.errors",
+    "info": "spikepress.card",
+    "Device": "spikepress.catalog",
+    "Verdict": "spikepress.catalog",
+    "devices": "spikepress.catalog",
+    "demo": "spikepress.demonstration",
+    "LayerActivity": "spikepress.exactness",
+    "LegResult": "spikepress.exactness",
+    "Place": "spikepress.exactness",
+    "Report": "spikepress.page",
+    "Outcome": "spikepress.pipeline",
+    "export": "spikepress.pipeline",
+    "prune": "spikepress.pipeline",
+    "quantize": "spikepress.pipeline",
+    "run": "spikepress.pipeline",
+    "train": "spikepress.pipeline",
+    "report": "spikepress.reporting",
+    "Timing": "spikepress.timing",
+    "bench": "spikepress.timing",
+    "Verification": "spikepress.verification",
+    "verify": "spikepress.verification",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'spikepress' has no attribute {name!r}")
+    from spikepress.shadow import shadowed
+
+    sentence = shadowed()
+    if sentence is not None:
+        raise ImportError(sentence)
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -55,6 +55,20 @@ class Device:
         return self.limits[resource] - self.reserved.get(resource, 0)
 
 
+def device_json(device: Device) -> dict[str, object]:
+    return {
+        "name": device.name,
+        "title": device.title,
+        "core": device.core,
+        "kind": device.kind.value,
+        "mhz": device.mhz,
+        "limits": {resource.value: limit for resource, limit in device.limits.items()},
+        "reserved": {resource.value: amount for resource, amount in device.reserved.items()},
+        "source": device.source,
+        "status": device.status.value,
+    }
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether a network fits a device. ``shares`` is needed / available per limited resource; the

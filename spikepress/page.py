@@ -10,7 +10,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from spikepress.catalog import Verdict
+from spikepress.catalog import Verdict, device_json
 from spikepress.plots import Plot, as_json
 from spikepress.rundir import write_atomically
 from spikepress.svg import draw, mark
@@ -61,21 +61,13 @@ def report_json(report: Report) -> dict[str, object]:
 
 
 def verdict_json(verdict: Verdict) -> dict[str, object]:
-    device = verdict.device
     return {
-        "name": device.name,
-        "title": device.title,
-        "core": device.core,
-        "kind": device.kind.value,
+        **device_json(verdict.device),
         "fits": verdict.fits,
         "binding": verdict.binding.value,
         "needed": verdict.needed,
         "available": verdict.available,
         "shares": {resource.value: share for resource, share in verdict.shares.items()},
-        "limits": {resource.value: limit for resource, limit in device.limits.items()},
-        "reserved": {resource.value: amount for resource, amount in device.reserved.items()},
-        "source": device.source,
-        "status": device.status.value,
     }
 
 

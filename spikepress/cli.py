@@ -1,0 +1,258 @@
+"""The commands: each reads its options, calls one function, prints, and sets the exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spikepress.progress import shown
+
+app = typer.Typer(
+    help="From a trained spiking neural network to a microcontroller: prune, compress, export, run, verify.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Model = Annotated[Path, typer.Argument(help="A run directory, or a .spk file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Data = Annotated[
+    str | None,
+    typer.Option("--data", help="Data set by name, or an .npz with x and y; default: the run's own."),
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where data files lie; default: $SPIKEPRESS_DATA.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed; default: the configuration's.")]
+Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Use only the first so many samples.")]
+
+
+def _print_json(values: object) -> None:
+    typer.echo(json.dumps(values, indent=2))
+
+
+@app.command(epilog="Example: spikepress demo --output runs/demo")
+def demo(
+    output: Annotated[Path, typer.Option(help="Run directory to write.")] = Path("runs/demo"),
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration; default: digits, which needs no files.")
+    ] = None,
+    seed: Seed = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train, prune, quantize, export, run, verify and report, on data that ships with a dependency."""
+    from spikepress.demonstration import demo as run_demo
+    from spikepress.terminal import print_summary
+
+    with shown() as notify:
+        summary = run_demo(output, config=config, seed=seed, data_dir=data_dir, notify=notify)
+    if as_json:
+        _print_json(summary)
+    else:
+        print_summary(summary, output)
+    raise typer.Exit(0 if summary["verified"] else 1)
+
+
+@app.command(epilog="Example: spikepress train digits --output runs/first")
+def train(
+    config: Annotated[str, typer.Argument(help="A TOML file, or the name of one that is built in.")],
+    output: Annotated[Path, typer.Option(help="Run directory to write.")] = Path("runs/train"),
+    seed: Seed = None,
+    data_dir: DataDir = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the run directory's last epoch.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a dense network into a run directory."""
+    from spikepress.pipeline import train as run_train
+
+    with shown() as notify:
+        outcome = run_train(config, output, seed=seed, data_dir=data_dir, resume=resume, notify=notify)
+    _tell(outcome.as_json(), outcome.sentence, as_json)
+
+
+@app.command(epilog="Example: spikepress prune runs/first --sparsity 0.9")
+def prune(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory with a dense network.")],
+    sparsity: Annotated[
+        float | None, typer.Option(help="Weight sparsity to reach; default: the configuration's.")
+    ] = None,
+    criterion: Annotated[str | None, typer.Option(help="What decides which synapses go.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prune the trained network while it goes on learning, then fine-tune it in quantized form."""
+    from spikepress.pipeline import prune as run_prune
+    from spikepress.pipeline import quantize as run_quantize
+
+    with shown() as notify:
+        pruned = run_prune(run_dir, sparsity=sparsity, criterion=criterion, data_dir=data_dir, notify=notify)
+        quantized = run_quantize(run_dir, data_dir=data_dir, notify=notify)
+    _tell(
+        {"pruned": pruned.as_json(), "quantized": quantized.as_json()},
+        f"{pruned.sentence}\n{quantized.sentence}",
+        as_json,
+    )
+
+
+@app.command(epilog="Example: spikepress export runs/first --target spk --target onnx")
+def export(
+    model: Model,
+    target: Annotated[
+        list[str] | None, typer.Option(help="spk or onnx; may be repeated; default: both.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the files; default: the run directory.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a run's network into integers and write it for one or more targets."""
+    from spikepress.pipeline import export as run_export
+
+    written = run_export(model, targets=tuple(target or ("spk", "onnx")), output=output)
+    files = {name: {"path": str(path), "bytes": path.stat().st_size} for name, path in written.items()}
+    _tell(files, "\n".join(f"{x['path']}: {x['bytes']:,} bytes" for x in files.values()), as_json)
+
+
+@app.command(epilog="Example: spikepress run runs/first --samples 100")
+def run(
+    model: Model,
+    data: Data = None,
+    data_dir: DataDir = None,
+    samples: Samples = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the exported network on test data: accuracy, counted operations, time."""
+    from spikepress.pipeline import run as run_model
+    from spikepress.terminal import print_outcome
+
+    outcome = run_model(model, data=data, data_dir=data_dir, samples=samples)
+    if as_json:
+        _print_json(outcome.as_json())
+    else:
+        print_outcome(outcome)
+
+
+@app.command(epilog="Example: spikepress verify runs/first --legs torch,runtime,onnx --samples 200")
+def verify(
+    model: Model,
+    legs: Annotated[
+        str, typer.Option(help="Legs to hold against the reference, comma separated.")
+    ] = "torch,runtime,onnx",
+    data: Data = None,
+    data_dir: DataDir = None,
+    samples: Annotated[int, typer.Option(min=1, help="Test samples to run.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Check that every leg gives the same spikes, membranes and predictions; exit 1 when any differs."""
+    from spikepress.terminal import print_verification
+    from spikepress.verification import verify as run_verify
+
+    names = tuple(name.strip() for name in legs.split(",") if name.strip())
+    with shown() as notify:
+        result = run_verify(model, legs=names, data=data, data_dir=data_dir, samples=samples, notify=notify)
+    if as_json:
+        _print_json(result.as_json())
+    else:
+        print_verification(result)
+    raise typer.Exit(0 if result.exact else 1)
+
+
+@app.command(epilog="Example: spikepress report runs/first --device stm32f103c8")
+def report(
+    model: Model,
+    device: Annotated[
+        list[str] | None, typer.Option(help="Judge this device; exit 1 if the network does not fit.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The page to write; default: report.html in the run.")
+    ] = None,
+    data: Data = None,
+    data_dir: DataDir = None,
+    samples: Samples = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the network's figures and write one page of pictures that needs no network to read."""
+    from spikepress.page import report_json
+    from spikepress.reporting import report as make_report
+    from spikepress.terminal import print_report
+
+    with shown() as notify:
+        page = make_report(
+            model, devices=device, output=output, data=data, data_dir=data_dir, samples=samples, notify=notify
+        )
+    if as_json:
+        _print_json(report_json(page))
+    else:
+        print_report(page)
+    raise typer.Exit(0 if device is None or all(verdict.fits for verdict in page.verdicts) else 1)
+
+
+@app.command(epilog="Example: spikepress info runs/first/model.spk")
+def info(model: Model, as_json: AsJson = False) -> None:
+    """Show what an artefact is: layers, neurons, encodings, bytes, and how it came about."""
+    from spikepress.card import info as read_card
+    from spikepress.terminal import print_card
+
+    card = read_card(model)
+    if as_json:
+        _print_json(card)
+    else:
+        print_card(card)
+
+
+@app.command(epilog="Example: spikepress devices --model runs/first/model.spk")
+def devices(
+    model: Annotated[Path | None, typer.Option(help="Judge this model on every device.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the devices in the catalogue, or which of them a model fits."""
+    from spikepress.catalog import device_json, judge_all
+    from spikepress.catalog import devices as all_devices
+    from spikepress.terminal import print_devices, print_verdicts
+
+    if model is None:
+        if as_json:
+            _print_json([device_json(entry) for entry in all_devices()])
+        else:
+            print_devices(all_devices())
+        return
+    from spikepress.needs import needs_of_model
+    from spikepress.page import verdict_json
+
+    verdicts = judge_all(needs_of_model(model))
+    if as_json:
+        _print_json([verdict_json(verdict) for verdict in verdicts])
+    else:
+        print_verdicts(verdicts)
+
+
+@app.command(epilog="Example: spikepress bench runs/first --samples 200")
+def bench(
+    model: Model,
+    data: Data = None,
+    data_dir: DataDir = None,
+    samples: Annotated[int, typer.Option(min=1, help="Test samples to time, one at a time.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Time the network on this machine beside onnxruntime and torch, in one interleaved run."""
+    from spikepress.terminal import print_timings
+    from spikepress.timing import bench as run_bench
+
+    with shown() as notify:
+        result = run_bench(model, data=data, data_dir=data_dir, samples=samples, notify=notify)
+    if as_json:
+        _print_json(result.as_json())
+    else:
+        print_timings(result)
+
+
+def _tell(values: object, words: str, as_json: bool) -> None:
+    if as_json:
+        _print_json(values)
+    else:
+        typer.echo(words)
