@@ -1,0 +1,64 @@
+"""The variants a configuration can name. To add one: write the function, add its line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pruner import allocation, criteria, criticality, schedule
+from pruner.allocation import Allocation
+from pruner.evidence import Evidence, Need
+from pruner.schedule import Curve
+from trainer.surrogate import SurrogateShape
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A score and the measurements it cannot do without."""
+
+    score: Callable[[Evidence], Tensor]
+    needs: frozenset[Need] = frozenset()
+
+
+_GRADIENT = frozenset({Need.GRADIENT})
+_ACTIVITY = frozenset({Need.ACTIVITY})
+_CRITICALITY = frozenset({Need.CRITICALITY})
+
+CRITERIA: dict[str, Criterion] = {
+    "magnitude": Criterion(criteria.magnitude),
+    "random": Criterion(criteria.random),
+    "gradient": Criterion(criteria.gradient, _GRADIENT),
+    "activity-magnitude": Criterion(criteria.activity_magnitude, _ACTIVITY),
+    "criticality": Criterion(criteria.criticality, _CRITICALITY),
+    "criticality-magnitude": Criterion(criteria.criticality_magnitude, _CRITICALITY),
+    "criticality-activity": Criterion(criteria.criticality_activity, _CRITICALITY | _ACTIVITY),
+    "criticality-gradient": Criterion(criteria.criticality_gradient, _CRITICALITY | _GRADIENT),
+}
+
+SCHEDULES: dict[str, Curve] = {
+    "cubic": schedule.cubic,
+    "linear": schedule.linear,
+}
+
+ALLOCATIONS: dict[str, Allocation] = {
+    "global": allocation.overall,
+    "uniform": allocation.uniform,
+}
+
+NORMALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": criticality.as_is,
+    "mean": criticality.by_mean,
+    "rank": criticality.by_rank,
+}
+
+SURROGATE = "surrogate"
+"""Names the shape a neuron trains with, in place of one of ``KERNELS``."""
+
+KERNELS: dict[str, SurrogateShape] = {
+    "arctan": SurrogateShape.ARCTAN,
+    "fast-sigmoid": SurrogateShape.FAST_SIGMOID,
+    "triangle": SurrogateShape.TRIANGLE,
+    "rectangle": SurrogateShape.RECTANGLE,
+}

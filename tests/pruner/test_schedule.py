@@ -1,0 +1,54 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pruner.registry import SCHEDULES
+from pruner.schedule import Schedule, cubic
+from runtime.errors import ConfigError
+
+shares = st.floats(0.0, 0.99)
+curves = st.sampled_from(sorted(SCHEDULES))
+
+
+@given(curves, shares, shares, st.integers(1, 60))
+def test_sparsity_never_falls_and_ends_at_the_final_value(
+    curve: str, a: float, b: float, events: int
+) -> None:
+    low, high = min(a, b), max(a, b)
+    plan = Schedule(SCHEDULES[curve], low, high, 0.0, 1.0, events)
+    values = [plan.sparsity(k) for k in range(1, events + 1)]
+    assert values == sorted(values)
+    assert values[-1] == pytest.approx(high, abs=1e-12)
+    assert all(low - 1e-12 <= value <= high + 1e-12 for value in values)
+
+
+@given(st.floats(0.0, 0.98), st.floats(0.01, 1.0), st.integers(1, 40), st.integers(1, 5000))
+def test_event_steps_are_distinct_and_inside_the_window_or_refused(
+    begin: float, width: float, events: int, total: int
+) -> None:
+    end = min(1.0, begin + width)
+    plan = Schedule(cubic, 0.0, 0.9, begin, end, events)
+    first, last = round(begin * total), min(round(end * total), total) - 1
+    if last - first + 1 < events:
+        with pytest.raises(ConfigError, match=r"prune\.events"):
+            plan.steps(total)
+        return
+    steps = plan.steps(total)
+    assert len(set(steps)) == len(steps) == events
+    assert list(steps) == sorted(steps)
+    assert first <= steps[0]
+    assert steps[-1] == last
+
+
+@given(st.floats(0.0, 0.9), st.integers(1, 60))
+def test_regenerated_share_falls_to_zero(share: float, events: int) -> None:
+    plan = Schedule(cubic, 0.0, 0.9, 0.0, 1.0, events, share)
+    values = [plan.regenerated(k) for k in range(1, events + 1)]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] == pytest.approx(0.0, abs=1e-12)
+    assert values[0] <= share
+
+
+def test_cubic_schedule_follows_the_published_curve() -> None:
+    plan = Schedule(cubic, 0.1, 0.9, 0.0, 1.0, 4)
+    assert [plan.sparsity(k) for k in (1, 2, 3)] == pytest.approx([0.5625, 0.8, 0.8875])
