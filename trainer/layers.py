@@ -126,7 +126,7 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
             raise ModelError(f"batch norm: found input of {x.dim()} axes, expected channels on axis 1")
 
 
-class _Pool(nn.Module):
+class Pool(nn.Module):
     """Windows over the trailing axes of (steps, batch, channels, [height,] width)."""
 
     def __init__(self, kernel: Pair, stride: Pair | None = None, padding: Pair = 0) -> None:
@@ -136,16 +136,21 @@ class _Pool(nn.Module):
         """Set by ``trainer.integer.attach``: evaluation runs on whole numbers."""
 
     def window(self, flat: bool) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-        """Kernel, stride and padding as (height, width); ``flat`` for maps of one row."""
+        """Kernel, stride and padding as (height, width); ``flat`` for (channels, length) maps, where a
+        single number is a length."""
         kernel, stride, padding = self._sizes
         low = padding if isinstance(padding, tuple) else (0 if flat else padding, padding)
         return pair(kernel, flat), pair(stride, flat), low
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() == 4:
-            row = each_step(lambda batch: self.pool(batch.unsqueeze(2), True).squeeze(2), x)
-            return row
-        return each_step(lambda batch: self.pool(batch, x.shape[-2] == 1), x)
+            return each_step(lambda batch: self.pool(batch.unsqueeze(2), True).squeeze(2), x)
+        return each_step(lambda batch: self.pool(batch, False), x)
+
+    def area(self, flat: bool) -> int:
+        """Positions in a window."""
+        height, width = self.window(flat)[0]
+        return height * width
 
     def pool(self, x: Tensor, flat: bool) -> Tensor:
         """Pool one batch (batch, channels, height, width)."""
@@ -155,7 +160,7 @@ class _Pool(nn.Module):
         return "kernel={}, stride={}, padding={}".format(*self._sizes)
 
 
-class SumPool(_Pool):
+class SumPool(Pool):
     """Sum over windows: every spike stays an event of its own."""
 
     def pool(self, x: Tensor, flat: bool) -> Tensor:
@@ -163,7 +168,7 @@ class SumPool(_Pool):
         return F.avg_pool2d(x, kernel, stride, padding, divisor_override=1)
 
 
-class AvgPool(_Pool):
+class AvgPool(Pool):
     """Mean over windows. In whole numbers it sums: the factor belongs to the scale of what follows."""
 
     def pool(self, x: Tensor, flat: bool) -> Tensor:
@@ -172,7 +177,7 @@ class AvgPool(_Pool):
         return F.avg_pool2d(x, kernel, stride, padding, divisor_override=1 if whole else None)
 
 
-class MaxPool(_Pool):
+class MaxPool(Pool):
     """Largest of each window, of spikes or of currents; padding never wins."""
 
     def pool(self, x: Tensor, flat: bool) -> Tensor:

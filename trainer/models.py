@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,9 @@ from runtime.errors import ModelError
 from runtime.spec import InputSpec, Readout
 from trainer.held import held, hold
 from trainer.neuron import Neuron
+
+if TYPE_CHECKING:
+    from trainer.prepare import Quantization
 
 
 class Residual(nn.Module):
@@ -44,6 +48,7 @@ class SpikingNet(nn.Module):
         self.input = input
         self.readout = readout
         self.classes = tuple(classes)
+        self.quantization: Quantization | None = None
 
     @property
     def whole(self) -> bool:
@@ -58,14 +63,16 @@ class SpikingNet(nn.Module):
         """Spikes or membranes (steps, batch, outputs) of coded integers ``x`` (steps, batch, *shape)."""
         if tuple(x.shape[2:]) != self.input.shape:
             raise ModelError(f"input: found shape {tuple(x.shape[2:])}, expected {self.input.shape}")
-        out: Tensor = self.body(x if self.whole else self._real(x))
+        once = x[0] if self.input.constant else held(x)
+        numbers = self._numbers(x if once is None else once)
+        out: Tensor = self.body(numbers if once is None else hold(numbers, x.shape[0]))
         return out
 
-    def _real(self, x: Tensor) -> Tensor:
+    def _numbers(self, x: Tensor) -> Tensor:
+        """Whole float64 numbers in integer evaluation, real input otherwise."""
+        if self.whole:
+            return x.double()
         scale = self.input.scale
-        once = held(x)
-        if once is not None:
-            return hold(once.float() * scale, x.shape[0])
         return x.float() if scale == 1.0 else x.float() * scale
 
     def scores(self, out: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ class Decay(nn.Module):
         """The leak in force now."""
         if self.k is None:
             return self._fixed
-        return Leak((min(MAX_SHIFT, max(1, round(float(self.k)))),))
+        return Leak((min(MAX_SHIFT, max(1, round(float(self.k.detach())))),))
 
     def beta(self) -> Tensor:
         """The factor left after a step; carries the gradient to ``k`` when it is learned."""
@@ -185,7 +185,7 @@ class Neuron(nn.Module):
         if self.synapse is not None:
             x, n_steps = self._filtered(x, n_steps), 0
         x = self._with_bias(x, beta, axis=1 if n_steps else 2)
-        start = torch.tensor(self.start)
+        start = torch.tensor(self.start, dtype=x.dtype)
         if self.firing.fire is Fire.SILENT:
             v = filter_loop(x, beta, start, n_steps)
             self._observe(v, torch.zeros_like(v) if self.observers else v)
