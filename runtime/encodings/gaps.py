@@ -48,7 +48,8 @@ def _columns(codes: NDArray[np.uint8], row: NDArray[np.int64]) -> NDArray[np.int
     first = np.ones(codes.size, np.bool_)
     first[1:] = row[1:] != row[:-1]
     before_row = (total - advance)[first]
-    return total - 1 - before_row[np.cumsum(first) - 1]
+    landing: NDArray[np.int64] = total - 1 - before_row[np.cumsum(first) - 1]
+    return landing
 
 
 class Gaps:

@@ -95,7 +95,8 @@ def pointers_bytes(rows: int, items: int) -> int:
 
 def row_of_items(pointers: NDArray[np.generic]) -> NDArray[np.int64]:
     """The row of every stored item: (items,)."""
-    per_row = np.diff(pointers.astype(np.int64))
+    ends = pointers.astype(np.int64)
+    per_row = ends[1:] - ends[:-1]
     return np.repeat(np.arange(per_row.size), per_row)
 
 

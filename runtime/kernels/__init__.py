@@ -1,0 +1,1 @@
+"""Compiled integer kernels. Each file stands alone: numba, numpy, and its own helpers."""

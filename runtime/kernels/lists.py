@@ -1,0 +1,181 @@
+"""Event scatter from fan-out lists. Accumulators are int32; the caller has proved that no sum reaches 2^31.
+
+Every function returns (additions, indices read). An event of payload p adds ``w << b`` for each set bit b
+of ``|p|``, with the sign of p; ``extra`` is added to b. No payload and no weight is ever multiplied.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
+Unsigned = NDArray[np.unsignedinteger[Any]]
+
+
+@njit(cache=True)
+def _item(stream: U8, at: int, bits: int) -> int:
+    """Item ``at`` of a packed two's complement stream (see ``runtime/encodings/packing.py``)."""
+    first = at * bits
+    byte = first >> 3
+    offset = first & 7
+    field = int(np.int32(stream[byte])) >> offset
+    if offset + bits > 8:
+        field |= int(np.int32(stream[byte + 1])) << (8 - offset)
+    sign = 1 << (bits - 1)
+    return ((field & ((1 << bits) - 1)) ^ sign) - sign
+
+
+@njit(cache=True)
+def _signed8(byte: int) -> int:
+    return (int(np.int32(byte)) ^ 128) - 128
+
+
+@njit(cache=True)
+def _add(
+    target: I32, at: int, until: int, indices: Unsigned, weights: U8, bits: int, shift: int, flip: int
+) -> None:
+    """Add one row to ``target``, shifted; ``flip`` is -1 to subtract, else 0."""
+    if bits == 8 and shift == 0 and flip == 0:
+        for k in range(at, until):
+            target[indices[k]] += _signed8(weights[k])
+    elif bits == 8:
+        for k in range(at, until):
+            target[indices[k]] += ((_signed8(weights[k]) ^ flip) - flip) << shift
+    else:
+        for k in range(at, until):
+            target[indices[k]] += ((_item(weights, k, bits) ^ flip) - flip) << shift
+
+
+@njit(cache=True)
+def linear(
+    index: I32,
+    value: I32,
+    start: I64,
+    acc: I32,
+    extra: int,
+    pointers: Unsigned,
+    indices: Unsigned,
+    weights: U8,
+    bits: int,
+) -> tuple[int, int]:
+    """Scatter events of rows into ``acc`` (frames, columns)."""
+    additions = 0
+    for frame in range(start.size - 1):
+        target = acc[frame]
+        for event in range(start[frame], start[frame + 1]):
+            at = int(np.int64(pointers[index[event]]))
+            until = int(np.int64(pointers[index[event] + 1]))
+            flip = -1 if value[event] < 0 else 0
+            rest = abs(int(value[event]))
+            shift = extra
+            while rest > 0:
+                if rest & 1:
+                    _add(target, at, until, indices, weights, bits, shift, flip)
+                    additions += until - at
+                rest >>= 1
+                shift += 1
+    return additions, additions
+
+
+@njit(cache=True)
+def _reach(spot: I32, place_y: I32, place_x: I32, y: int, x: int) -> None:
+    """Fill ``spot[ky * kw + kx]`` with the target's offset in its plane, or -1 where there is none."""
+    wide = place_x.shape[1]
+    for ky in range(place_y.shape[1]):
+        for kx in range(wide):
+            down = place_y[y, ky]
+            right = place_x[x, kx]
+            spot[ky * wide + kx] = down + right if down >= 0 and right >= 0 else -1
+
+
+@njit(cache=True)
+def _add_conv(
+    target: I32,
+    origin: int,
+    spot: I32,
+    tap: I32,
+    plane: I32,
+    at: int,
+    until: int,
+    indices: Unsigned,
+    weights: U8,
+    bits: int,
+    shift: int,
+    flip: int,
+) -> int:
+    """Add one channel's row to the targets that exist; return how many did."""
+    additions = 0
+    for k in range(at, until):
+        column = indices[k]
+        to = spot[tap[column]]
+        if to >= 0:
+            weight = _signed8(weights[k]) if bits == 8 else _item(weights, k, bits)
+            target[origin + plane[column] + to] += ((weight ^ flip) - flip) << shift
+            additions += 1
+    return additions
+
+
+@njit(cache=True)
+def conv(
+    index: I32,
+    value: I32,
+    start: I64,
+    acc: I32,
+    extra: int,
+    place_y: I32,
+    place_x: I32,
+    origin: I32,
+    tap: I32,
+    plane: I32,
+    spot: I32,
+    pointers: Unsigned,
+    indices: Unsigned,
+    weights: U8,
+    bits: int,
+) -> tuple[int, int]:
+    """Scatter events of (channel, y, x) into ``acc`` (frames, outputs).
+
+    ``place_y`` (height, kh) and ``place_x`` (width, kw): where a tap lands (row start, column) or -1;
+    ``origin`` (channels): first output of the channel's group; ``tap`` and ``plane`` (columns): the tap and
+    the first output of a column's plane; ``spot`` (kh * kw): scratch.
+    """
+    additions = 0
+    decodes = 0
+    width = place_x.shape[0]
+    area = place_y.shape[0] * width
+    for frame in range(start.size - 1):
+        target = acc[frame]
+        for event in range(start[frame], start[frame + 1]):
+            channel = index[event] // area
+            inside = index[event] - channel * area
+            y = inside // width
+            _reach(spot, place_y, place_x, y, inside - y * width)
+            at = int(np.int64(pointers[channel]))
+            until = int(np.int64(pointers[channel + 1]))
+            flip = -1 if value[event] < 0 else 0
+            rest = abs(int(value[event]))
+            shift = extra
+            while rest > 0:
+                if rest & 1:
+                    additions += _add_conv(
+                        target,
+                        origin[channel],
+                        spot,
+                        tap,
+                        plane,
+                        at,
+                        until,
+                        indices,
+                        weights,
+                        bits,
+                        shift,
+                        flip,
+                    )
+                    decodes += until - at
+                rest >>= 1
+                shift += 1
+    return additions, decodes
