@@ -20,7 +20,6 @@ from exporter.graph import (
     Flatten,
     Graph,
     Input,
-    Linear,
     Neuron,
     Node,
     Pool,
@@ -38,7 +37,7 @@ from exporter.reference_neuron import (
     step_integer,
 )
 from exporter.reference_ops import accumulate, per_neuron, pooled, shifted, transfer
-from exporter.wiring import delay_of, input_of, neurons
+from exporter.wiring import delay_of, fixed_nodes, input_of, neurons
 from runtime.errors import DataError, ModelError
 from runtime.spec import FloatNeuron, IntegerNeuron, Readout
 from runtime.trace import Trace
@@ -151,7 +150,7 @@ def _walk(
     """Payloads and membranes of every neuron, each (steps, samples, neurons)."""
     _check_coded(graph, coded)
     silence = {name: np.zeros((coded.shape[1], *shape), np.int64) for name, shape in shapes.items()}
-    fixed = _fixed(graph)
+    fixed = fixed_nodes(graph)
     spikes: dict[str, list[Array]] = {n.name: [] for n in neurons(graph)}
     membranes: dict[str, list[Array]] = {n.name: [] for n in neurons(graph)}
     past: list[Values] = []
@@ -198,20 +197,6 @@ def _output(node: Node, seen: tuple[Array, ...], arithmetic: _Arithmetic) -> Arr
             raise AssertionError("a neuron has state")
         case _:
             return arithmetic.synapse(node, x)
-
-
-def _fixed(graph: Graph) -> set[str]:
-    """Nodes whose output never changes within a sample: behind a constant input, before any neuron."""
-    fixed: set[str] = set()
-    for node in graph.nodes:
-        if isinstance(node, Input):
-            constant = node.spec.constant
-        else:
-            late = isinstance(node, Linear) and node.delay > 0
-            constant = not isinstance(node, Neuron) and not late and set(sources(node)) <= fixed
-        if constant:
-            fixed.add(node.name)
-    return fixed
 
 
 def _check_coded(graph: Graph, coded: Array) -> None:

@@ -58,6 +58,20 @@ def consumers(graph: Graph) -> dict[str, tuple[Node, ...]]:
     return {name: tuple(found) for name, found in readers.items()}
 
 
+def fixed_nodes(graph: Graph) -> tuple[str, ...]:
+    """Nodes whose output never changes within a sample: behind a constant input, before any neuron."""
+    fixed: list[str] = []
+    for node in graph.nodes:
+        if isinstance(node, Input):
+            constant = node.spec.constant
+        else:
+            still = not isinstance(node, Neuron) and delay_of(node) == 0
+            constant = still and set(sources(node)) <= set(fixed)
+        if constant:
+            fixed.append(node.name)
+    return tuple(fixed)
+
+
 @dataclass(frozen=True)
 class FanIn:
     """What enters one neuron: the synapses whose currents are summed, then a max pool or none."""

@@ -29,11 +29,11 @@ def survivors(graph: Graph, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, 
         seen = masked(graph, keep)
         changed = False
         for neuron in loose:
-            heard = _is_heard(seen, neuron) & _can_fire(seen, neuron, shapes[neuron.name])
-            left: NDArray[np.bool_] = np.asarray(keep[neuron.name] & heard)
+            useful = _is_heard(seen, neuron) & _can_fire(seen, neuron, shapes[neuron.name])
+            left = np.asarray(keep[neuron.name] & useful, bool)
             if not left.any():
                 left[0] = True
-            changed |= bool((left != keep[neuron.name]).any())
+            changed = changed or not np.array_equal(left, keep[neuron.name])
             keep[neuron.name] = left
         if not changed:
             return keep
@@ -112,8 +112,7 @@ def _can_fire(seen: Graph, neuron: Neuron, shape: tuple[int, ...]) -> NDArray[np
     length = axis_length(seen, neuron, shape)
     highest = reach(model, current_interval(seen, neuron, length)).before.high
     threshold = spread(np.asarray(model.threshold_q, np.int64), length)
-    can: NDArray[np.bool_] = (highest >= threshold).reshape(shape[0], -1).any(axis=1)
-    return can
+    return np.asarray((highest >= threshold).reshape(shape[0], -1).any(axis=1), bool)
 
 
 def _is_heard(seen: Graph, neuron: Neuron) -> NDArray[np.bool_]:
@@ -124,7 +123,7 @@ def _is_heard(seen: Graph, neuron: Neuron) -> NDArray[np.bool_]:
         if isinstance(synapse, Scale) or _base(seen, synapse.source) != neuron.name:
             continue
         per_column = np.abs(synapse.weight).reshape(*synapse.weight.shape[:2], -1).sum(axis=(0, 2)) > 0
-        heard = np.asarray(heard | per_column.reshape(channels, -1).any(axis=1))
+        heard[per_column.reshape(channels, -1).any(axis=1)] = True
     return heard
 
 
