@@ -27,7 +27,10 @@ from runtime.spec import Coding, Fire, InputSpec, Readout
 
 MAX_NEURONS = 1 << 24
 """Of a whole program, input included: about 100 bytes of buffers each."""
-MAX_POPULATIONS = 1 << 12
+MAX_PARTS = 1 << 12
+"""Populations, projections and tables, each."""
+MAX_ITEMS = 1 << 26
+"""Numbers that an engine's address tables, fan-out tables and delay lines may hold together."""
 MAX_DELAY = 255
 MAX_STEPS = 1 << 20
 MAX_INPUT_BITS = 16
@@ -40,10 +43,10 @@ def check_program(program: Program) -> None:
     """Raise ``ModelError`` naming the first thing that is out of bounds or outside the contract."""
     check_input(program.input)
     _check_populations(program)
-    for number, table in enumerate(program.tables):
-        _check_named_table(program, number, table)
+    _check_parts(program)
     for projection in program.projections:
         _check_projection(program, projection)
+    _check_total(program)
     _check_names(program)
     _check_output(program)
     check_sums(program)
@@ -82,7 +85,7 @@ def check_input(spec: InputSpec) -> None:
 
 def _check_populations(program: Program) -> None:
     populations = program.populations
-    require(2 <= len(populations) <= MAX_POPULATIONS, "program", f"{len(populations)} populations", "2..4096")
+    require(2 <= len(populations) <= MAX_PARTS, "program", f"{len(populations)} populations", "2..4096")
     total = 0
     for number, population in enumerate(populations):
         _check_shape(population.name, population.shape)
@@ -137,22 +140,48 @@ def _check_neurons(population: NeuronPopulation) -> None:
     check_neuron(population.name, population.neuron, population.shape)
 
 
-def _check_named_table(program: Program, number: int, table: EncodedMatrix) -> None:
-    users = [p for p in program.projections if p.table == number]
-    require(bool(users), f"table {number}", "no projection that uses it", "at least one")
-    try:
-        check_table(table)
-    except ModelError as error:
-        raise ModelError(f"{users[0].name}: {error}") from error
-    conv = [isinstance(p.synapses, ConvSynapses) for p in users]
-    require(all(conv) or not any(conv), f"table {number}", "users of several kinds", "one kind of synapses")
+def _check_parts(program: Program) -> None:
+    """Every table is sound and used, by one kind of synapses."""
+    count = len(program.tables)
+    require(max(count, len(program.projections)) <= MAX_PARTS, "program", "too many parts", f"{MAX_PARTS}")
+    users: dict[int, Projection] = {}
+    for p in program.projections:
+        require(0 <= p.table < count, f"{p.name}: table", p.table, f"0..{count - 1}")
+        first = users.setdefault(p.table, p)
+        same = type(first.synapses) is type(p.synapses)
+        require(same, f"table {p.table}", f"other synapses in {p.name} than in {first.name}", "one kind")
+    for number, table in enumerate(program.tables):
+        require(number in users, f"table {number}", "no projection that uses it", "at least one")
+        try:
+            check_table(table)
+        except ModelError as error:
+            raise ModelError(f"{users[number].name}: {error}") from error
+
+
+def _check_total(program: Program) -> None:
+    """The buffers and address tables of an engine stay within reason."""
+    sizes = [n_neurons(population) for population in program.populations]
+    delays = [0] * len(sizes)
+    total = 0
+    for p in program.projections:
+        total += sizes[p.pre] + sizes[p.post]
+        delays[p.pre] = max(delays[p.pre], p.delay)
+    total += sum(size * delay for size, delay in zip(sizes, delays, strict=True))
+    for population in program.populations:
+        match population:
+            case GatePopulation():
+                total += n_neurons(population) * math.prod(population.window.kernel)
+            case NeuronPopulation(pool=Window() as window):
+                total += n_neurons(population) * math.prod(window.kernel) + math.prod(
+                    population.current_shape or ()
+                )
+    require(total <= MAX_ITEMS, "program", f"{total} buffered items", f"at most {MAX_ITEMS}")
 
 
 def _check_projection(program: Program, p: Projection) -> None:
     count = len(program.populations)
     require(0 <= p.pre < count, f"{p.name}: pre", p.pre, f"0..{count - 1}")
     require(0 <= p.post < count, f"{p.name}: post", p.post, f"0..{count - 1}")
-    require(0 <= p.table < len(program.tables), f"{p.name}: table", p.table, f"0..{len(program.tables) - 1}")
     require(0 <= p.delay <= MAX_DELAY, f"{p.name}: delay", p.delay, f"0..{MAX_DELAY}")
     forward = p.delay > 0 or p.pre < p.post
     require(forward, p.name, f"no delay from population {p.pre} to {p.post}", "a later population or a delay")
