@@ -14,6 +14,7 @@ from trainer.held import held, hold
 from trainer.neuron import Neuron
 
 if TYPE_CHECKING:
+    from trainer.build import Recipe
     from trainer.prepare import Quantization
 
 
@@ -49,6 +50,8 @@ class SpikingNet(nn.Module):
         self.readout = readout
         self.classes = tuple(classes)
         self.quantization: Quantization | None = None
+        self.recipe: Recipe | None = None
+        self.folded = False
 
     @property
     def whole(self) -> bool:

@@ -135,6 +135,7 @@ def fold_batch_norm(net: SpikingNet) -> SpikingNet:
         _fold(source.module, site.module)
         parent, _, child = name.rpartition(".")
         setattr(net.body.get_submodule(parent), child, nn.Identity())
+    net.folded = True
     return net
 
 
