@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.calibrate import Observed
 from exporter.check import check, check_integer
 from exporter.folding import (
     HEADROOM_BITS,
@@ -27,15 +29,17 @@ from runtime.errors import ConfigError, ModelError, UnsupportedError
 from runtime.spec import MAX_FRAC_BITS, Coding, Fire, FloatNeuron, IntegerNeuron, Readout, StateWidth
 
 WEIGHT_BITS = (2, 3, 4, 8)
+SIGN_BITS = 1
 
 
 @dataclass(frozen=True)
 class QuantizeOptions:
     """``bits`` of weights that are not integers yet (2 is ternary); ``width`` of all membranes, or None
-    to choose for each population."""
+    to choose for each population; ``observed`` membranes (``exporter.calibrate``) to keep off the clamp."""
 
     bits: int = 8
     width: StateWidth | None = None
+    observed: Mapping[str, Observed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.bits not in WEIGHT_BITS:
@@ -93,7 +97,8 @@ def _population(graph: Graph, neuron: Neuron, length: int, options: QuantizeOpti
     )
     arrivals = tuple(Arrival(synapse, _event_unit(graph, synapse)) for synapse in synapses)
     grid = make_grid(neuron.name, arrivals, demands)
-    fraction = _fraction(model, found, grid, direct, options)
+    most = options.observed[neuron.name].largest if neuron.name in options.observed else 0.0
+    fraction = _fraction(model, found, grid, most, direct=direct, options=options)
     whole = {s.name: _integer_synapse(s, grid, fraction, options.bits) for s in synapses}
     unit = grid.unit * 2.0**-fraction
     folded = replace(
@@ -136,14 +141,16 @@ def _event_unit(graph: Graph, synapse: Synapse) -> float:
     return source.spec.scale
 
 
-def _fraction(model: FloatNeuron, found: Levels, grid: Grid, direct: bool, options: QuantizeOptions) -> int:
+def _fraction(
+    model: FloatNeuron, found: Levels, grid: Grid, most: float, *, direct: bool, options: QuantizeOptions
+) -> int:
     """Fractional bits of the membrane; negative where direct input is rounded."""
     if model.fire is Fire.SILENT:
         found = replace(found, threshold=grid.unit * largest_weight(options.bits))
     wanted = fraction_bits(model, found, grid.unit, grid.alive)
     size = np.abs(found.threshold[grid.alive]) / grid.unit[grid.alive]
     width = options.width or StateWidth.INT16
-    room = headroom(size, width, HEADROOM_BITS)
+    room = min(headroom(size, width, HEADROOM_BITS), headroom(most / grid.unit, width, SIGN_BITS))
     fraction = room if direct and room < 0 else min(wanted, max(room, 0))
     if model.fire is Fire.GRADED:
         lowest = -int(np.rint(np.log2(found.threshold / grid.unit)).min())
