@@ -85,8 +85,10 @@ def detach(net: SpikingNet) -> SpikingNet:
 def run(net: SpikingNet, coded: Tensor | NDArray[Any]) -> tuple[Traces, Traces]:
     """Payloads and stored membranes of every population for coded input (steps, batch, *shape).
 
+    The input may come in the graph's shape: (channels, 1, length) for (channels, length).
+
     Raises:
-        ModelError: nothing is attached, or a value is not whole.
+        ModelError: nothing is attached, the input has another size, or a value is not whole.
     """
     if not any(n.integer is not None for n in net.neurons().values()):
         raise ModelError("integer run: found a net without integers, expected trainer.integer.attach first")
@@ -94,8 +96,15 @@ def run(net: SpikingNet, coded: Tensor | NDArray[Any]) -> tuple[Traces, Traces]:
     spikes: Traces = {}
     membranes: Traces = {}
     with evaluating(net), recording(net, spikes, membranes), torch.no_grad():
-        net(check_whole(x.double(), "input"))
+        net(check_whole(_in_shape(x, net.input.shape).double(), "input"))
     return spikes, membranes
+
+
+def _in_shape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    found = tuple(x.shape[2:])
+    if [n for n in found if n != 1] != [n for n in shape if n != 1]:
+        raise ModelError(f"integer run: found input of shape {found}, expected {shape}")
+    return x if found == shape else x.reshape(*x.shape[:2], *shape)
 
 
 @contextmanager
