@@ -16,7 +16,7 @@ configuration choice:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -52,7 +52,7 @@ def channel_mean(values: Tensor) -> Tensor:
 
 @dataclass
 class Average:
-    """A running mean of equally shaped tensors, each standing for ``weight`` observations."""
+    """A running mean of vectors of one length, each standing for ``weight`` observations."""
 
     total: Tensor | None = None
     weight: float = 0.0
@@ -64,6 +64,15 @@ class Average:
 
     def value(self) -> Tensor | None:
         return None if self.total is None else self.total / self.weight
+
+    def memory(self) -> list[float]:
+        """The weight and the totals, for ``recall``; empty before the first observation."""
+        return [] if self.total is None else [self.weight, *self.total.tolist()]
+
+    def recall(self, memory: Sequence[float]) -> None:
+        """Take back what ``memory`` gave."""
+        if memory:
+            self.weight, self.total = memory[0], torch.tensor(memory[1:], dtype=torch.float64)
 
 
 @dataclass

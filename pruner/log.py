@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -68,13 +69,25 @@ def record_of(masks: MaskSet, before: Mapping[str, Tensor], regenerated: Masks, 
     )
 
 
-def append(path: Path, record: EventRecord) -> None:
-    """Add one JSON line to a file. Raises OutputError if it cannot be written."""
+def write(path: Path, records: Sequence[EventRecord]) -> None:
+    """Write one JSON line a record, in place of what the file held.
+
+    The whole file each time: a run that resumes at an earlier checkpoint must not log an event twice.
+    Raises OutputError if it cannot be written; then the old file stays.
+    """
+    lines = "".join(json.dumps(asdict(record)) + "\n" for record in records)
+    temporary = path.with_name(f".{path.name}.part")
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(record)) + "\n")
+        temporary.write_text(lines, encoding="utf-8")
+        temporary.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: found {error.strerror}, expected a file that can be written") from error
+
+
+def read(values: Mapping[str, Any]) -> EventRecord:
+    """The record of one parsed line."""
+    layers = {name: LayerRecord(**layer) for name, layer in values["layers"].items()}
+    return EventRecord(**{**values, "layers": layers})
 
 
 def _bytes(masks: MaskSet, name: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -53,6 +53,20 @@ class Meters:
         """Detach from the network; what was measured stays readable."""
         while self._removers:
             self._removers.pop()()
+
+    def memory(self) -> dict[str, list[float]]:
+        """What was averaged so far, as JSON values."""
+        return {name: average.memory() for name, average in self._averages().items()}
+
+    def recall(self, memory: Mapping[str, Sequence[float]]) -> None:
+        """Take back what ``memory`` gave."""
+        for name, average in self._averages().items():
+            average.recall(memory.get(name, ()))
+
+    def _averages(self) -> dict[str, Average]:
+        # a layer and a population never share a name: both are modules of one body
+        activity = {name: meter.average for name, meter in self._activity.items()}
+        return activity | {name: meter.average for name, meter in self._criticality.items()}
 
     def rate(self, layer: str) -> Tensor | None:
         """Mean size of the layer's input, (channels,), or None before the first pass."""

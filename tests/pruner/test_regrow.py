@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -122,7 +124,9 @@ def test_random_scores_repeat_under_a_seed() -> None:
 
 def test_scores_spread_neuron_measurements_over_their_weights() -> None:
     one = evidence_of(5)["fc1"]
-    assert one.criticality is not None and one.rate is not None and one.gradient is not None
+    assert one.criticality is not None
+    assert one.rate is not None
+    assert one.gradient is not None
     c, r = one.criticality.double()[:, None], one.rate.double()[None]
     w, g = one.weight.abs().double(), one.gradient.abs().double()
     assert torch.allclose(CRITERIA["criticality-magnitude"].score(one), c * w)
@@ -136,7 +140,7 @@ def test_neuron_criticality_alone_ranks_whole_fan_ins_and_breaks_ties_by_magnitu
     assert one.criticality is not None
     score = CRITERIA["criticality"].score(one)
     order = torch.argsort(one.criticality)
-    for low, high in zip(order[:-1], order[1:], strict=True):
+    for low, high in itertools.pairwise(order):
         assert score[low].max() < score[high].min()
     for row in range(len(score)):
         assert torch.equal(torch.argsort(score[row]), torch.argsort(one.weight[row].abs()))

@@ -11,9 +11,7 @@ curves = st.sampled_from(sorted(SCHEDULES))
 
 
 @given(curves, shares, shares, st.integers(1, 60))
-def test_sparsity_never_falls_and_ends_at_the_final_value(
-    curve: str, a: float, b: float, events: int
-) -> None:
+def test_sparsity_rises_to_the_final_value(curve: str, a: float, b: float, events: int) -> None:
     low, high = min(a, b), max(a, b)
     plan = Schedule(SCHEDULES[curve], low, high, 0.0, 1.0, events)
     values = [plan.sparsity(k) for k in range(1, events + 1)]

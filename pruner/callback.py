@@ -1,0 +1,172 @@
+"""``Pruning``: hooks prune-then-regenerate events into a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from pruner.config import PruneConfig
+from pruner.evidence import Evidence, Need
+from pruner.log import EventRecord, When, read, record_of, write
+from pruner.mask import MaskSet
+from pruner.meters import Meters
+from pruner.registry import KERNELS, NORMALIZATIONS, SURROGATE
+from pruner.regrow import Masks, Outcome, Value, prune_then_regenerate
+from pruner.topology import readout_layers
+from runtime.errors import ConfigError
+from trainer.callbacks import Callback, State
+from trainer.config import Keep
+from trainer.models import SpikingNet
+
+
+class Pruning(Callback):
+    """Prunes a network while it trains, by a ``PruneConfig``; ``masks`` hold from the first step on.
+
+    Events happen after the optimiser's step. When a rule needs gradients of dead synapses, the masks
+    are open in that step's forward pass, so that no extra backward pass is made. ``log`` takes one JSON
+    line an event; ``events`` keeps the same records.
+    """
+
+    def __init__(self, config: PruneConfig, log: Path | None = None) -> None:
+        self.config = config
+        self.log = log
+        self.events: list[EventRecord] = []
+        self.masks: MaskSet
+        self._plan = config.plan()
+        self._event_of_step: dict[int, int] = {}
+        self._meters: Meters | None = None
+        self._gradients: dict[str, Tensor] = {}
+        self._opener: RemovableHandle | None = None
+        self._recalled: Mapping[str, Sequence[float]] = {}
+
+    def start(self, state: State) -> None:
+        """Take over the masks the network has. Raises ConfigError if the plan does not fit the run."""
+        if state.config.train.keep is Keep.BEST:
+            # the best epoch is one of an earlier, denser time
+            raise ConfigError("train.keep: found 'best' in a run that prunes, expected 'last'")
+        steps = self._plan.steps(state.total_steps)
+        self._event_of_step = {step: event for event, step in enumerate(steps, start=1)}
+        self.masks = MaskSet(state.net, protected_layers(state.net, self.config))
+        check_budget(self.masks, self.config)
+        self.masks.close()
+        self._prepare(state.net, state.step)
+
+    def after_backward(self, state: State) -> None:
+        """Keep the dense gradients an event needs, then mask them."""
+        if self._opener is None:
+            self.masks.zero()
+            return
+        self._opener.remove()
+        self._opener = None
+        for name in self.masks.free:
+            gradient = self.masks.layers[name].weight.grad
+            assert gradient is not None
+            self._gradients[name] = gradient.detach().clone()
+        self.masks.close()
+
+    def after_step(self, state: State) -> None:
+        """Hold the masks, and run the event that falls on this step."""
+        self.masks.hold(state.optimizer)
+        event = self._event_of_step.get(state.step)
+        if event is not None:
+            self._run(When(event, state.step, state.epoch), state.optimizer)
+        self._prepare(state.net, state.step + 1)
+
+    def memory(self) -> Mapping[str, Any]:
+        """Events so far and what was measured for the next one; the masks are in the network."""
+        measured = {} if self._meters is None else self._meters.memory()
+        return {"events": [asdict(record) for record in self.events], "measured": measured}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Go on from ``memory``."""
+        self.events = [read(values) for values in memory["events"]]
+        self._recalled = memory["measured"]
+
+    def _prepare(self, net: SpikingNet, step: int) -> None:
+        """Make the coming forward pass measure what the next event needs."""
+        needs = self.config.needs()
+        if step in self._event_of_step and Need.GRADIENT in needs:
+            self._opener = net.register_forward_pre_hook(self._open)
+        due = any(event in self._event_of_step for event in range(step, step + self.config.gather_steps))
+        if due and self._meters is None and needs & {Need.ACTIVITY, Need.CRITICALITY}:
+            shape = None if self.config.kernel == SURROGATE else KERNELS[self.config.kernel]
+            self._meters = Meters(net, shape, self.config.bandwidth)
+            self._meters.recall(self._recalled)
+        self._recalled = {}
+
+    def _open(self, net: nn.Module, inputs: object) -> None:
+        if net.training:
+            self.masks.open()
+
+    def _run(self, when: When, optimizer: torch.optim.Optimizer) -> None:
+        before = dict(self.masks.masks)
+        keep, regenerate = self._counts(when.event)
+        free = {name: before[name] for name in self.masks.free}
+        evidence = self._evidence(when.event)
+        outcome = prune_then_regenerate(evidence, free, keep, regenerate, self.config.rules())
+        self._apply(outcome, optimizer)
+        self.events.append(record_of(self.masks, before, outcome.regenerated, when))
+        if self.log is not None:
+            write(self.log, self.events)
+
+    def _counts(self, event: int) -> tuple[int, int]:
+        """Synapses to keep in the free layers, and how many of them to choose anew."""
+        living = sum(self.masks.living(name) for name in self.masks.free)
+        keep = min(living, kept(self.masks, self._plan.sparsity(event)))
+        return keep, round(self._plan.regenerated(event) * keep)
+
+    def _evidence(self, event: int) -> dict[str, Evidence]:
+        meters, self._meters = self._meters, None
+        if meters is not None:
+            meters.remove()
+        gradients, self._gradients = self._gradients, {}
+        normalize = NORMALIZATIONS[self.config.normalization]
+        generator = torch.Generator().manual_seed(self.config.seed * 100_003 + event)
+        evidence = {}
+        for name in self.masks.free:
+            layer = self.masks.layers[name]
+            evidence[name] = Evidence(
+                weight=layer.weight.detach(),
+                generator=generator,
+                gradient=gradients.get(name),
+                criticality=None if meters is None else meters.criticality(name, normalize),
+                rate=None if meters is None else meters.rate(name),
+                groups=getattr(layer, "groups", 1),
+            )
+        return evidence
+
+    def _apply(self, outcome: Outcome, optimizer: torch.optim.Optimizer) -> None:
+        past: Masks | None = None
+        if self.config.regenerate_value is Value.ZERO:
+            past = {name: mask & ~outcome.regenerated[name] for name, mask in outcome.masks.items()}
+            for name, regenerated in outcome.regenerated.items():
+                self.masks.layers[name].weight.detach().masked_fill_(regenerated, 0.0)
+        self.masks.set(outcome.masks)
+        self.masks.hold(optimizer, past)
+
+
+def protected_layers(net: SpikingNet, config: PruneConfig) -> frozenset[str]:
+    """Layers the configuration keeps whole."""
+    return frozenset(config.protect) | (readout_layers(net) if config.protect_readout else frozenset())
+
+
+def kept(masks: MaskSet, sparsity: float) -> int:
+    """Synapses of the free layers that live at a weight sparsity of the whole network (at least that)."""
+    protected = sum(masks.living(name) for name in masks.protected)
+    return int((1.0 - sparsity) * masks.total + 1e-6) - protected
+
+
+def check_budget(masks: MaskSet, config: PruneConfig) -> None:
+    """Raise ConfigError if the protected layers leave nothing to the others."""
+    if kept(masks, config.sparsity) < 1:
+        share = sum(masks.living(name) for name in masks.protected) / masks.total
+        raise ConfigError(
+            f"prune.sparsity: found {config.sparsity} where protected layers hold {share:.1%} of the "
+            f"{masks.total} weights, expected a sparsity that leaves weights to the other layers"
+        )
