@@ -56,13 +56,15 @@ class LegResult:
 class LayerActivity:
     """What a layer did in the reference trace, so that agreement is known to mean something.
 
-    ``rate``: share of neuron-steps with a spike. ``ties``: updates that met the threshold exactly, or
-    None where a trace cannot tell (a reset to a value hides the membrane before it). ``clamps``:
-    stored membranes at a bound. ``positive`` and ``negative``: stored membranes of each sign.
+    ``updates``: neuron-steps; ``rate``: share of them with a spike. ``ties``: updates that met the
+    threshold exactly, or None where a trace cannot tell (a reset to a value hides the membrane before
+    it). ``clamps``: stored membranes at a bound. ``positive`` and ``negative``: stored membranes of each
+    sign.
     """
 
     layer: str
     silent: bool
+    updates: int
     rate: float
     ties: int | None
     clamps: int
@@ -153,6 +155,7 @@ def _layer_activity(layer: str, spikes: Whole, membranes: Whole, neuron: Integer
     return LayerActivity(
         layer=layer,
         silent=neuron.fire is Fire.SILENT,
+        updates=spikes.size,
         rate=float(np.count_nonzero(spikes)) / max(1, spikes.size),
         ties=_ties(spikes, membranes, neuron),
         clamps=int(np.count_nonzero(at_bound)),

@@ -10,9 +10,9 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from exporter.files import write_whole
 from spikepress.catalog import Verdict, device_json
 from spikepress.plots import Plot, as_json
-from spikepress.rundir import write_atomically
 from spikepress.svg import draw, mark
 
 DEVICES_PLOT = "devices"
@@ -86,7 +86,7 @@ def render(report: Report) -> str:
 
 
 def write_page(report: Report, path: Path) -> None:
-    write_atomically(path, render(report).encode())
+    write_whole(path, render(report).encode())
 
 
 def share_bar(verdict: Verdict, width: float = 120.0) -> str:

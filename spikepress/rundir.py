@@ -1,16 +1,17 @@
-"""The run directory: where each stage of the chain leaves its result, and how files appear in it."""
+"""The run directory: where each stage of the chain leaves its result."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+from exporter.files import write_whole
 from runtime.errors import DataError, OutputError
+
+QUANTIZED_STAGES = ("pruned-quantized", "dense-quantized")
 
 
 class RunDirectory:
@@ -45,6 +46,11 @@ class RunDirectory:
         return self.path / "graph.npz"
 
     @property
+    def whole_graph(self) -> Path:
+        """The integer graph before neurons that never fire or are never heard were dropped."""
+        return self.path / "graph-whole.npz"
+
+    @property
     def float_graph(self) -> Path:
         """The same network before its neurons became integers: what drift is measured against."""
         return self.path / "graph-float.npz"
@@ -54,12 +60,26 @@ class RunDirectory:
         return self.path / "summary.json"
 
     @property
+    def stages(self) -> Path:
+        """Outcome of each training stage."""
+        return self.path / "stages.json"
+
+    @property
     def page(self) -> Path:
         return self.path / "report.html"
 
     def checkpoint(self, stage: str) -> Path:
         """``stage``: dense, dense-quantized, pruned or pruned-quantized."""
         return self.path / f"{stage}.safetensors"
+
+    @property
+    def is_quantized(self) -> bool:
+        return any(self.checkpoint(stage).exists() for stage in QUANTIZED_STAGES)
+
+    def quantized_checkpoint(self) -> Path:
+        """The checkpoint that is exported: the pruned one where there is one. DataError without any."""
+        found = [path for path in map(self.checkpoint, QUANTIZED_STAGES) if path.exists()]
+        return found[0] if found else self.require(self.checkpoint(QUANTIZED_STAGES[0]), "spikepress prune")
 
     def require(self, file: Path, made_by: str) -> Path:
         """The file, or a DataError that says which command makes it."""
@@ -90,29 +110,8 @@ def run_directory_of(path: str | Path) -> RunDirectory:
     raise DataError(f"model {given}: found no such file or folder, expected a run directory or a .spk file")
 
 
-@contextlib.contextmanager
-def appearing(path: Path) -> Iterator[Path]:
-    """Yields a temporary name beside ``path`` and renames it at the end, so no reader ever sees half a
-    file; on an error the temporary file is removed and ``path`` stays as it was."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(
-            f"file {path}: found {error.strerror or error}, expected to be able to write it"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    with appearing(path) as temporary:
-        temporary.write_bytes(content)
-
-
 def write_json(path: Path, values: Mapping[str, object]) -> None:
-    write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
+    write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, object]:

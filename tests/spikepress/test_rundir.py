@@ -1,34 +1,9 @@
-"""Files of a run appear whole or not at all."""
+"""The run directory and its files."""
 
 import pytest
 
 from runtime.errors import DataError, OutputError
-from spikepress.rundir import RunDirectory, appearing, read_json, run_directory_of, write_json
-
-
-def test_a_file_appears_only_when_it_is_complete(tmp_path):
-    path = tmp_path / "model.spk"
-    with appearing(path) as temporary:
-        temporary.write_bytes(b"half")
-        assert not path.exists()
-        assert temporary.suffix == ".spk"
-    assert path.read_bytes() == b"half"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_failure_leaves_the_old_file_and_no_rest(tmp_path):
-    path = tmp_path / "model.spk"
-    path.write_bytes(b"old")
-
-    def fail():
-        with appearing(path) as temporary:
-            temporary.write_bytes(b"new, but broken")
-            raise ValueError("stop")
-
-    with pytest.raises(ValueError, match="stop"):
-        fail()
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
+from spikepress.rundir import RunDirectory, read_json, run_directory_of, write_json
 
 
 def test_a_folder_that_cannot_be_made_is_refused_with_its_name(tmp_path):

@@ -1,0 +1,103 @@
+"""The whole chain in one call, and the summary it leaves."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from spikepress.card import weight_sparsity
+from spikepress.measuring import Measured
+from spikepress.page import write_page
+from spikepress.pipeline import export, prune, quantize, train
+from spikepress.progress import Notify, silent
+from spikepress.rundir import RunDirectory, write_json
+from spikepress.verification import Verification, verify
+
+FIVE_SEEDS = "results/digits.json"
+"""Results of the benchmark over five seeds, packaged with the configuration they were measured on."""
+
+
+def demo(
+    output: str | Path = "runs/demo",
+    *,
+    config: str | Path | None = None,
+    seed: int | None = None,
+    data_dir: Path | None = None,
+    notify: Notify = silent,
+) -> dict[str, Any]:
+    """Trains, prunes, quantizes, exports, runs, verifies and reports; returns what ``summary.json`` holds.
+
+    Without ``config`` it takes ``digits``, whose data ships with scikit-learn.
+    """
+    from spikepress.catalog import judge_all
+    from spikepress.measuring import measure
+    from spikepress.reporting import compose
+
+    start = time.perf_counter()
+    run = RunDirectory(output)
+    accuracies = {"dense": train(config or "digits", output, seed=seed, data_dir=data_dir, notify=notify)}
+    accuracies["pruned"] = prune(output, data_dir=data_dir, notify=notify)
+    accuracies["quantized"] = quantize(output, data_dir=data_dir, notify=notify)
+    export(output)
+    verified = verify(output, data_dir=data_dir, notify=notify)
+    measured = measure(output, data_dir=data_dir, notify=notify)
+    verdicts = judge_all(measured.needs)
+    write_page(compose(measured, verdicts), run.page)
+    summary = {
+        **_origin(measured),
+        **{f"{name}_accuracy": outcome.accuracy for name, outcome in accuracies.items()},
+        **_deployed(measured),
+        "verified": verified.exact,
+        "verify": _differences(verified),
+        "verified_samples": verified.samples + verified.stress,
+        "devices": {verdict.device.name: verdict.fits for verdict in verdicts},
+        "seconds": round(time.perf_counter() - start, 1),
+        "five_seeds": five_seeds() if config is None else None,
+    }
+    write_json(run.summary, summary)
+    return summary
+
+
+def _origin(measured: Measured) -> dict[str, Any]:
+    meta = measured.program.meta
+    return {"dataset": meta["dataset"], "seed": int(meta["seed"]), "bits": meta["bits"]}
+
+
+def _deployed(measured: Measured) -> dict[str, Any]:
+    """What the exported file is and does; operations are per sample."""
+    counts, samples = measured.counts, measured.samples
+    return {
+        "runtime_accuracy": measured.accuracy,
+        "test_samples": samples,
+        "weight_sparsity": weight_sparsity(measured.program),
+        "flash_bytes": measured.memory.flash_bytes,
+        "ram_bytes": measured.memory.ram_bytes,
+        "file_bytes": measured.run.program.stat().st_size,
+        "effective_acs": counts.effective_acs / samples,
+        "input_adds": counts.input_adds / samples,
+        "dense_synops": counts.dense_synops / samples,
+    }
+
+
+def _differences(verified: Verification) -> dict[str, dict[str, int]]:
+    return {
+        leg.leg: {
+            "differing_spikes": leg.differing_spikes,
+            "differing_membranes": leg.differing_membranes,
+            "differing_predictions": leg.differing_predictions,
+        }
+        for leg in verified.legs
+    }
+
+
+def five_seeds() -> Mapping[str, Any] | None:
+    """Mean accuracies over five seeds as the benchmark measured them, or None where none are packaged."""
+    resource = files("spikepress").joinpath(FIVE_SEEDS)
+    if not resource.is_file():
+        return None
+    values: Mapping[str, Any] = json.loads(resource.read_text(encoding="utf-8"))
+    return values

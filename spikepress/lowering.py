@@ -1,0 +1,77 @@
+"""From the quantized checkpoint of a run to its artefacts: graphs, ``.spk``, ONNX."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from exporter import graph_file
+from exporter.graph import Graph
+from exporter.lower import lower
+from exporter.passes import drop_dead, simplify
+from exporter.quantize import QuantizeOptions, quantize
+from exporter.sources.torch import graph_from_torch
+from spikepress import __version__
+from spikepress.rundir import RunDirectory, read_json
+from spikepress.settings import load_settings, options_of
+
+
+class Graphs(NamedTuple):
+    """One network three times: real-valued neurons, integers, integers without neurons that do nothing."""
+
+    real: Graph
+    whole: Graph
+    final: Graph
+
+
+def graphs_of(run: RunDirectory) -> Graphs:
+    """The graphs of a run's quantized network. ModelError or UnsupportedError where it has no exact form."""
+    from trainer import checkpoint
+
+    path = run.quantized_checkpoint()
+    net = checkpoint.load(path).eval()
+    real = replace(simplify(graph_from_torch(net)), meta=_meta(run, path))
+    whole = quantize(real, QuantizeOptions())
+    return Graphs(real, whole, drop_dead(whole))
+
+
+def write_targets(run: RunDirectory, targets: tuple[str, ...], where: RunDirectory) -> dict[str, Path]:
+    """Writes each target and the graphs beside it; returns the files by target."""
+    graphs = graphs_of(run)
+    program = lower(graphs.final)
+    graph_file.save(graphs.real, where.float_graph)
+    graph_file.save(graphs.whole, where.whole_graph)
+    graph_file.save(graphs.final, where.graph)
+    written = {}
+    if "spk" in targets:
+        from exporter.targets import spk
+
+        spk.export(program, where.program)
+        written["spk"] = where.program
+    if "onnx" in targets:
+        from exporter.targets import onnx
+
+        onnx.export(graphs.final, where.onnx)
+        onnx.export(graphs.final, where.traced_onnx, traced=True)
+        written["onnx"] = where.onnx
+    return written
+
+
+def _meta(run: RunDirectory, path: Path) -> dict[str, str]:
+    """What the artefact says of its origin: settings, accuracies, hashes, version; no times or places."""
+    meta = {"spikepress": __version__, "checkpoint_sha256": _sha256(path)}
+    if run.config.exists():
+        meta["config_sha256"] = _sha256(run.config)
+        meta |= {key: str(value) for key, value in options_of(load_settings(run)).items()}
+    stages = read_json(run.stages) if run.stages.exists() else {}
+    for stage, outcome in stages.items():
+        if isinstance(outcome, dict) and math.isfinite(outcome.get("accuracy", math.nan)):
+            meta[f"accuracy_{stage}"] = f"{outcome['accuracy']:.6f}"
+    return meta
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,241 @@
+"""The stages of a run as plain functions: train, prune, quantize, export, run.
+
+Each reads what the stage before left in the run directory and leaves its own result there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runtime.errors import ConfigError, DataError
+from spikepress.progress import Notify, silent
+from spikepress.rundir import RunDirectory, run_directory_of
+
+if TYPE_CHECKING:
+    from spikepress.settings import Settings
+    from trainer.callbacks import Callback
+    from trainer.config import Config
+    from trainer.datasets import Splits
+    from trainer.models import SpikingNet
+
+TARGETS = ("spk", "onnx")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage, or a run of the exported model, came to. ``accuracy`` is on test samples."""
+
+    stage: str
+    accuracy: float
+    validation_accuracy: float | None
+    weight_sparsity: float
+    seconds: float
+    samples: int
+    figures: Mapping[str, float]
+    """What else was counted, by name."""
+
+    def as_json(self) -> dict[str, Any]:
+        values = asdict(self)
+        return {**{k: v for k, v in values.items() if k != "figures"}, **dict(self.figures)}
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"{self.stage}: accuracy {self.accuracy:.2%} on {self.samples:,} test samples,"
+            f" weight sparsity {self.weight_sparsity:.2%}, {self.seconds:.1f} s"
+        )
+
+
+def train(
+    config: str | Path,
+    output: str | Path = "runs/train",
+    *,
+    seed: int | None = None,
+    data_dir: Path | None = None,
+    resume: bool = False,
+    notify: Notify = silent,
+) -> Outcome:
+    """Trains a dense network into ``output``. ``config`` is a TOML file or a built-in name.
+
+    Raises ConfigError, DataError or OutputError before anything is trained.
+    """
+    from spikepress.settings import load_settings, start_run
+    from trainer import build
+
+    run = RunDirectory(output)
+    settings = load_settings(run) if resume and run.config.exists() else start_run(config, run, seed)
+    data = _splits(settings, data_dir)
+    spec = build.input_spec(settings.config.input, data.info)
+    classes = data.info.classes
+    n_classes = len(classes) or (1 if data.train.y.ndim == 1 else data.train.y.shape[1])
+    net = build.build_net(settings.config, spec, n_classes, classes)
+    if not resume:
+        run.log.unlink(missing_ok=True)
+    work = _Work(run, "dense", settings.config, data, resume)
+    return _fit(net, work, (), notify)
+
+
+def prune(
+    run_dir: str | Path,
+    *,
+    sparsity: float | None = None,
+    criterion: str | None = None,
+    data_dir: Path | None = None,
+    resume: bool = False,
+    notify: Notify = silent,
+) -> Outcome:
+    """Prunes the dense network of a run while it goes on learning, by the run's ``[prune]`` table."""
+    from pruner.callback import Pruning
+    from spikepress.settings import load_settings
+    from trainer import checkpoint
+
+    run = run_directory_of(run_dir)
+    settings = load_settings(run)
+    changes = {"sparsity": sparsity, "criterion": criterion}
+    rules = replace(settings.prune, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+    net = checkpoint.load(run.require(run.checkpoint("dense"), "spikepress train"))
+    config = settings.stage(settings.prune_epochs, settings.prune_lr)
+    log = run.path / "prune.jsonl"
+    if not resume:
+        log.unlink(missing_ok=True)
+    work = _Work(run, "pruned", config, _splits(settings, data_dir), resume)
+    return _fit(net, work, (Pruning(rules, log),), notify)
+
+
+def quantize(
+    run_dir: str | Path, *, data_dir: Path | None = None, resume: bool = False, notify: Notify = silent
+) -> Outcome:
+    """Folds batch norms and fine-tunes the pruned (else the dense) network on its integer grid."""
+    from spikepress.settings import load_settings
+    from trainer import checkpoint
+    from trainer.prepare import fold_batch_norm, prepare
+
+    run = run_directory_of(run_dir)
+    settings = load_settings(run)
+    before = "pruned" if run.checkpoint("pruned").exists() else "dense"
+    net = checkpoint.load(run.require(run.checkpoint(before), "spikepress train"))
+    widths = settings.quantize
+    prepare(fold_batch_norm(net), widths.bits, first=widths.first, last=widths.last)
+    config = settings.stage(max(1, widths.epochs), widths.lr)
+    work = _Work(run, f"{before}-quantized", config, _splits(settings, data_dir), resume)
+    if widths.epochs == 0:
+        return _finished(net, work, time.perf_counter())
+    return _fit(net, work, (), notify)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One training stage: where, under which name, how, on what."""
+
+    run: RunDirectory
+    stage: str
+    config: Config
+    data: Splits
+    resume: bool
+
+
+def _splits(settings: Settings, data_dir: Path | None) -> Splits:
+    from trainer import datasets
+
+    return datasets.load(settings.config.data.name, data_dir, settings.config.data.options)
+
+
+def _fit(net: SpikingNet, work: _Work, callbacks: Sequence[Callback], notify: Notify) -> Outcome:
+    from spikepress.watch import ShowProgress, WriteSparsity
+    from trainer import loop
+
+    start = time.perf_counter()
+    watching = (*callbacks, WriteSparsity(), ShowProgress(work.stage, notify))
+    where = loop.Run(work.run.path, work.stage, work.resume)
+    loop.fit(net, work.data, work.config, watching, where)
+    return _finished(net, work, start)
+
+
+def _finished(net: SpikingNet, work: _Work, start: float) -> Outcome:
+    """Saves the stage's network and says how good it is on validation and test samples."""
+    from spikepress.watch import net_sparsity
+    from trainer import checkpoint
+    from trainer.evaluate import evaluate
+
+    net.eval()
+    checkpoint.save(work.run.checkpoint(work.stage), net)
+    for rest in ("last", "best"):
+        for suffix in (".safetensors", ".json"):
+            (work.run.path / f"{work.stage}-{rest}{suffix}").unlink(missing_ok=True)
+    test, validation = work.data.test, work.data.validation
+    outcome = Outcome(
+        work.stage,
+        _accuracy(evaluate(net, test).predictions, test.y),
+        _accuracy(evaluate(net, validation).predictions, validation.y),
+        net_sparsity(net),
+        time.perf_counter() - start,
+        len(test),
+        {},
+    )
+    _note(work.run, outcome)
+    return outcome
+
+
+def _accuracy(predictions: Any, labels: Any) -> float:
+    """Share of right predictions; labels per step are judged at their last step."""
+    labels = np.asarray(labels)
+    return float(np.mean(predictions == (labels if labels.ndim == 1 else labels[:, -1])))
+
+
+def _note(run: RunDirectory, outcome: Outcome) -> None:
+    """Keeps the outcome of each stage, newest last, in ``stages.json``."""
+    from spikepress.rundir import read_json, write_json
+
+    path = run.stages
+    stages = dict(read_json(path)) if path.exists() else {}
+    stages.pop(outcome.stage, None)
+    write_json(path, {**stages, outcome.stage: outcome.as_json()})
+
+
+def export(
+    model: str | Path, *, targets: Sequence[str] = TARGETS, output: str | Path | None = None
+) -> dict[str, Path]:
+    """Writes the quantized network of a run for each target; returns the files by target.
+
+    The graphs that ``verify`` and ``report`` read are written beside them.
+    """
+    from spikepress.lowering import write_targets
+
+    for target in targets:
+        if target not in TARGETS:
+            raise ConfigError(f"export --target: found {target!r}, expected one of {', '.join(TARGETS)}")
+    run = run_directory_of(model)
+    return write_targets(run, tuple(targets), run if output is None else RunDirectory(output).create())
+
+
+def run(
+    model: str | Path, *, data: str | None = None, data_dir: Path | None = None, samples: int | None = None
+) -> Outcome:
+    """Runs the exported network on test samples with the accumulate-only engine and counts its work."""
+    from runtime import container
+    from runtime.coding import encode_input
+    from runtime.engine import Engine
+    from spikepress.card import program_path, weight_sparsity
+    from spikepress.samples import samples_of_test
+
+    path = program_path(model)
+    program = container.read(path)
+    test = samples_of_test(RunDirectory(path.parent), data, data_dir)
+    x, y = test.x[:samples], test.y[:samples]
+    if len(x) == 0:
+        raise DataError("run: found no samples, expected at least one")
+    coded = encode_input(x, program.input)
+    engine = Engine(program)
+    start = time.perf_counter()
+    result = engine.run(coded)
+    seconds = time.perf_counter() - start
+    names = ("effective_acs", "input_adds", "executed_adds", "dense_synops", "fanout_synops", "spikes")
+    figures = {name: getattr(result.counts, name) / len(x) for name in names}
+    accuracy = _accuracy(result.predictions, y)
+    return Outcome("runtime", accuracy, None, weight_sparsity(program), seconds, len(x), figures)

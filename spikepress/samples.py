@@ -1,0 +1,69 @@
+"""Samples to run a model on: the test split of its own data set, another data set, a file, or stress."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import DataError
+from runtime.spec import Coding, InputSpec
+from spikepress.rundir import RunDirectory
+
+if TYPE_CHECKING:
+    from trainer.datasets import Samples
+
+
+def samples_of_test(run: RunDirectory, data: str | None = None, data_dir: Path | None = None) -> Samples:
+    """The test samples of ``data`` (a data set's name or an ``.npz`` with x and y), by default of the data
+    set that the run was configured with. DataError when there is none."""
+    from trainer import datasets
+
+    if data is not None and data.endswith(".npz"):
+        return _from_file(Path(data))
+    name, options = _configured(run)
+    if data is not None and data != name:
+        name, options = data, {}
+    if name is None:
+        raise DataError(f"{run.path}: found no config.toml that names a data set, expected one or --data")
+    return datasets.load(name, data_dir, options).test
+
+
+def _configured(run: RunDirectory) -> tuple[str | None, Mapping[str, Any]]:
+    if not run.config.exists():
+        return None, {}
+    table = tomllib.loads(run.config.read_text(encoding="utf-8")).get("data", {})
+    return table.get("name"), {key: value for key, value in table.items() if key != "name"}
+
+
+def _from_file(path: Path) -> Samples:
+    from trainer.datasets import Samples
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError) as error:
+        raise DataError(f"data {path}: found {error}, expected an .npz file") from error
+    if not {"x", "y"} <= set(arrays) or len(arrays["x"]) != len(arrays["y"]):
+        raise DataError(f"data {path}: found arrays {sorted(arrays)}, expected x and y of one length")
+    if not np.issubdtype(arrays["x"].dtype, np.integer):
+        raise DataError(f"data {path}: found x of {arrays['x'].dtype}, expected integers")
+    return Samples(arrays["x"], arrays["y"])
+
+
+def stress_samples(spec: InputSpec, shape: tuple[int, ...], count: int = 16) -> NDArray[np.int32]:
+    """Raw samples (count, *shape) meant to reach clamps and ties: silence, full scale, and random
+    patterns of extreme values at falling density. Seeded."""
+    bits = spec.sample_bits if spec.coding in (Coding.RATE, Coding.LATENCY, Coding.DELTA) else spec.bits
+    high = (1 << bits) - 1
+    low = -high if spec.signed or spec.coding is Coding.DELTA else 0
+    rng = np.random.default_rng(20)
+    picked = np.where(rng.random((count, *shape)) < 0.5, low, high)
+    dense = rng.random((count, *shape)) < np.linspace(1.0, 0.05, count).reshape(-1, *[1] * len(shape))
+    samples = np.where(dense, picked, 0)
+    samples[0], samples[1] = 0, high
+    return samples.astype(np.int32)
