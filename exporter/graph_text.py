@@ -17,6 +17,9 @@ from runtime.errors import FormatError
 
 Arrays = dict[str, NDArray[Any]]
 
+CLASS = "class"
+"""Key of an object's class name; a word that no field has (a pool has a ``kind``)."""
+
 
 def plain(value: Any, arrays: Arrays) -> Any:
     """JSON form of a value; arrays go to ``arrays`` under numbered names."""
@@ -26,7 +29,7 @@ def plain(value: Any, arrays: Arrays) -> Any:
         return {"array": key}
     if is_dataclass(value) and not isinstance(value, type):
         found = {field.name: plain(getattr(value, field.name), arrays) for field in fields(value)}
-        return {"kind": type(value).__name__, **found}
+        return {CLASS: type(value).__name__, **found}
     if isinstance(value, tuple | list):
         return [plain(item, arrays) for item in value]
     if isinstance(value, Mapping):
@@ -82,11 +85,11 @@ class Reader:
         raise _wrong(where, value, "text by name")
 
     def _object(self, value: Any, hint: type[Any], where: str) -> Any:
-        if not isinstance(value, dict) or value.get("kind") != hint.__name__:
+        if not isinstance(value, dict) or value.get(CLASS) != hint.__name__:
             raise _wrong(where, value, f"a {hint.__name__}")
         hints = get_type_hints(hint, {**vars(nodes), **vars(spec)})
         known = [field.name for field in fields(hint)]
-        if set(value) != {"kind", *known}:
+        if set(value) != {CLASS, *known}:
             raise FormatError(f"{where}: found fields {sorted(value)}, expected {sorted(['kind', *known])}")
         place = value["name"] if isinstance(value.get("name"), str) else where
         found = {name: self.typed(value[name], hints[name], f"{place}.{name}") for name in known}
@@ -105,7 +108,7 @@ def _announces(value: Any, hint: Any) -> bool:
     if get_origin(hint) is np.ndarray:
         return isinstance(value, dict) and "array" in value
     if is_dataclass(hint):
-        return isinstance(value, dict) and value.get("kind") == getattr(hint, "__name__", "")
+        return isinstance(value, dict) and value.get(CLASS) == getattr(hint, "__name__", "")
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
