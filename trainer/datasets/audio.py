@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import DataError
+from runtime.errors import ConfigError, DataError
 
 HIGH = 255
 SILENCE = 1e-3
@@ -18,9 +18,10 @@ SILENCE = 1e-3
 
 @dataclass(frozen=True)
 class MelGrid:
-    """Frames of a recording: ``n_steps`` windows of ``window`` samples, spread evenly over its length.
+    """Frames of a recording: silence, then ``n_steps - 1`` windows of ``window`` samples, spread evenly.
 
-    ``range_db`` below the recording's loudest cell is 0, the loudest cell 255.
+    A delta coder starts from the silence, so its events carry the first sound too. ``range_db`` below the
+    recording's loudest cell is 0, the loudest cell 255.
     """
 
     n_steps: int
@@ -30,18 +31,25 @@ class MelGrid:
     low_hz: float = 60.0
     range_db: float = 70.0
 
+    def __post_init__(self) -> None:
+        if self.n_steps < 2 or self.n_mels < 1:
+            raise ConfigError(
+                f"log-mel frames: found {self.n_steps} steps and {self.n_mels} bands, "
+                "expected at least 2 steps and 1 band"
+            )
+
 
 def log_mel(samples: NDArray[np.int16], grid: MelGrid) -> NDArray[np.uint8]:
     """Log-mel frames (n_steps, n_mels) in 0..255 of one recording (n,)."""
     wave_form = np.zeros(max(len(samples), grid.window), dtype=np.float64)
     wave_form[: len(samples)] = samples
-    starts = np.linspace(0, len(wave_form) - grid.window, grid.n_steps).astype(np.int64)
+    starts = np.linspace(0, len(wave_form) - grid.window, grid.n_steps - 1).astype(np.int64)
     frames = wave_form[starts[:, None] + np.arange(grid.window)] * np.hanning(grid.window)
     energy = np.abs(np.fft.rfft(frames, axis=1)) ** 2 @ mel_filters(grid).T
     decibel = 10.0 * np.log10(energy + SILENCE)
     relative = (decibel - decibel.max() + grid.range_db) * (HIGH / grid.range_db)
     integers: NDArray[np.uint8] = np.clip(np.round(relative), 0, HIGH).astype(np.uint8)
-    return integers
+    return np.concatenate([np.zeros((1, grid.n_mels), np.uint8), integers])
 
 
 def mel_filters(grid: MelGrid) -> NDArray[np.float64]:

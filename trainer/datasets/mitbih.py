@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import ConfigError, DataError
+from trainer.datasets.beats import AFTER, BEFORE, Beats, features
 from trainer.datasets.location import data_root, find, read_npz
 from trainer.datasets.options import GroupOptions
 from trainer.datasets.physionet import PVC_CODE, read_record
@@ -18,13 +19,6 @@ from trainer.datasets.samples import DatasetInfo, Samples, Splits
 from trainer.datasets.split import split_off, split_off_groups
 
 ORIGIN = "the MIT-BIH Arrhythmia Database by G. B. Moody and R. G. Mark (PhysioNet)"
-BEFORE, AFTER = 90, 166
-"""Samples of a beat before its R peak and from the peak on, at 360 Hz."""
-BLOCK = 4
-"""Samples averaged into one: 90 Hz."""
-UNITS_PER_STEP = 4
-"""Converter units (1/200 mV) of one integer: 0.02 mV."""
-RR_MEMORY = 10
 TRAIN_RECORDS = (106, 108, 114, 119)
 TEST_RECORDS = (100, 121, 123, 200)
 
@@ -37,19 +31,8 @@ class BeatOptions(GroupOptions):
     test_records: tuple[int, ...] = TEST_RECORDS
 
 
-@dataclass(frozen=True)
-class Beats:
-    """Beats (n, 256) in 1/200 mV, label, record, intervals to the beat before and after in samples."""
-
-    x: NDArray[np.int16]
-    y: NDArray[np.int64]
-    record: NDArray[np.int64]
-    rr_prev: NDArray[np.int64]
-    rr_next: NDArray[np.int64]
-
-
 def load_mitbih(data_dir: Path | None, options: BeatOptions) -> Splits:
-    """Samples (n, 66) in -127..127: 64 values of the beat, then how early it and the next beat come."""
+    """Samples (n, 72) in -127..127, as ``trainer.datasets.beats.features`` makes them; label 1 is a PVC."""
     root = data_root(data_dir, "mitbih", ORIGIN)
     path = find(root, ("mitbih_pvc.npz", "mitdb", "mit-bih-arrhythmia-database-1.0.0"), "mitbih", ORIGIN)
     if path.suffix == ".npz":
@@ -68,7 +51,7 @@ def load_mitbih(data_dir: Path | None, options: BeatOptions) -> Splits:
         low=-127,
         high=127,
         has_time=False,
-        meaning="potential over the beat's median in 0.02 mV, then RR intervals against the recent mean",
+        meaning="distance from the recent usual beat in 1/100 of its height, then relative RR intervals",
         origin=ORIGIN,
         group_kind="record",
     )
@@ -83,27 +66,6 @@ def samples_of(every: Beats, records: Sequence[int]) -> Samples:
         present = np.unique(every.record).tolist()
         raise ConfigError(f"mitbih records: found no record {missing[0]}, expected some of {present}")
     return Samples(features(every)[index], every.y[index], every.record[index])
-
-
-def features(every: Beats) -> NDArray[np.int8]:
-    """Integers (n, 66): blocks of four samples over the beat's median, and two relative intervals."""
-    blocks = every.x.reshape(len(every.x), -1, BLOCK).mean(axis=2)
-    form = (blocks - np.median(blocks, axis=1, keepdims=True)) / UNITS_PER_STEP
-    usual = recent_mean(every.rr_prev, every.record)
-    early = np.stack([every.rr_prev / usual - 1.0, every.rr_next / usual - 1.0], axis=1) * 127.0
-    return np.clip(np.round(np.concatenate([form, early], axis=1)), -127, 127).astype(np.int8)
-
-
-def recent_mean(rr_prev: NDArray[np.int64], record: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean of the last ten intervals up to each beat (n,), within its record: known when the beat comes."""
-    mean = np.empty(len(rr_prev))
-    for name in np.unique(record):
-        place = np.flatnonzero(record == name)
-        total = np.concatenate([[0], np.cumsum(rr_prev[place])])
-        end = np.arange(1, len(place) + 1)
-        start = np.maximum(0, end - RR_MEMORY)
-        mean[place] = (total[end] - total[start]) / (end - start)
-    return mean
 
 
 def read_packed(path: Path) -> Beats:

@@ -21,24 +21,30 @@ WINDOW = 200
 CHANNEL_SCALE = (32.0, 32.0, 32.0, 16.0, 16.0, 16.0)
 """Integers per unit of each channel: 1/32 of acceleration, 1/16 rad/s; clipped to -127..127."""
 N_CHANNELS = len(CHANNEL_SCALE)
+MIRROR = (-1.0, 1.0, 1.0, 1.0, -1.0, -1.0)
+"""Makes a right arm of a left one: the x axis points the other way, and turns about y and z with it."""
+SPREAD_GAIN = 2.0
 
 
 @dataclass(frozen=True)
 class MotionOptions(GroupOptions):
     """Windows and how a window becomes steps. Groups are persons."""
 
-    n_steps: int = 50
+    n_steps: int = 25
     hop: int = 50
     """Samples between the starts of training windows; validation and test windows never overlap."""
 
 
 def load_watch(data_dir: Path | None, options: MotionOptions) -> Splits:
-    """Samples (n, n_steps, 6): each step is the mean of 200 / n_steps samples of every channel."""
+    """Samples (n, n_steps, 12): of each 200 / n_steps samples the mean and spread of every channel.
+
+    Recordings of left arms are mirrored to right ones.
+    """
     root = data_root(data_dir, "watch", ORIGIN)
     path = find(root, ("watch_imu.npz",), "watch", ORIGIN)
     if WINDOW % positive(options.n_steps, "n_steps"):
         raise ConfigError(f"data.n_steps: found {options.n_steps}, expected a divisor of {WINDOW}")
-    keys = [f"{k}_{split}" for split in ("train", "test") for k in ("x", "offset", "y", "subject")]
+    keys = [f"{k}_{split}" for split in ("train", "test") for k in ("x", "offset", "y", "subject", "side")]
     arrays = read_npz(path, [*keys, "classes"])
     hop = positive(options.hop, "hop")
     train = windows(arrays, "train", path, hop)
@@ -53,11 +59,11 @@ def load_watch(data_dir: Path | None, options: MotionOptions) -> Splits:
     info = DatasetInfo(
         name="watch",
         classes=tuple(str(name) for name in arrays["classes"]),
-        sample_shape=(options.n_steps, N_CHANNELS),
+        sample_shape=(options.n_steps, 2 * N_CHANNELS),
         low=-127,
         high=127,
         has_time=True,
-        meaning="acceleration in 1/32 of its unit, angular velocity in 1/16 rad/s",
+        meaning="acceleration in 1/32 of its unit, angular velocity in 1/16 rad/s, then twice their spread",
         origin=ORIGIN,
         group_kind="person",
     )
@@ -73,7 +79,7 @@ def windows(arrays: dict[str, NDArray[Any]], split: str, path: Path, hop: int) -
     cut, label, person = [], [], []
     for number, span in enumerate(slices(arrays[f"offset_{split}"], len(x), path)):
         for start in range(span.start, span.stop - WINDOW + 1, hop):
-            cut.append(x[start : start + WINDOW])
+            cut.append(x[start : start + WINDOW] * (MIRROR if arrays[f"side_{split}"][number] else 1.0))
             label.append(int(arrays[f"y_{split}"][number]))
             person.append(int(arrays[f"subject_{split}"][number]))
     if not cut:
@@ -82,7 +88,8 @@ def windows(arrays: dict[str, NDArray[Any]], split: str, path: Path, hop: int) -
 
 
 def to_steps(samples: Samples, n_steps: int) -> Samples:
-    """The same windows as integers (n, n_steps, 6)."""
-    means = samples.x.reshape(len(samples), n_steps, WINDOW // n_steps, N_CHANNELS).mean(axis=2)
-    integers = np.clip(np.round(means * np.array(CHANNEL_SCALE)), -127, 127).astype(np.int8)
+    """The same windows as integers (n, n_steps, 12): mean of each channel in a step, then its spread."""
+    parts = samples.x.reshape(len(samples), n_steps, WINDOW // n_steps, N_CHANNELS)
+    real = np.concatenate([parts.mean(axis=2), SPREAD_GAIN * parts.std(axis=2)], axis=2)
+    integers = np.clip(np.round(real * np.tile(CHANNEL_SCALE, 2)), -127, 127).astype(np.int8)
     return Samples(integers, samples.y, samples.groups)
