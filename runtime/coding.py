@@ -113,6 +113,7 @@ def _delta(x: Samples, spec: InputSpec, first_sample: int) -> Coded:
 
     Rising channels first, then falling; the payload is the number of multiples, at most 2^bits - 1.
     """
+    _check_range(x, -(1 << 31), (1 << 31) - 1, spec)
     features = math.prod(spec.shape) // 2
     values = _shaped(x, (spec.n_steps, features), spec)
     coded = np.zeros((spec.n_steps, len(values), 2, features), np.int32)

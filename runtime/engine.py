@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,7 +151,7 @@ class Engine:
             raise DataError(
                 f"coded input: found values in {seen.min()}..{seen.max()}, expected {lowest}..{highest}"
             )
-        flat = seen.reshape(len(seen), found.shape[1], -1).astype(np.int32, copy=False)
+        flat = seen.reshape(len(seen), found.shape[1], math.prod(spec.shape)).astype(np.int32, copy=False)
         return np.broadcast_to(flat, (len(found), *flat.shape[1:]))
 
     def _block(self, steps: int, samples: int) -> tuple[int, int]:
