@@ -13,7 +13,7 @@ from exporter.graph import BatchNorm, Conv, Graph, Linear, Neuron, Scale, Synaps
 from exporter.shapes import shapes
 from exporter.wiring import delay_of, input_of, neurons, synapses
 from runtime.errors import ModelError, UnsupportedError
-from runtime.spec import Coding, Fire, FloatNeuron, InputSpec, IntegerNeuron, Leak, Readout, Reset
+from runtime.spec import Coding, Fire, FloatNeuron, InputSpec, IntegerNeuron, Readout, Reset
 
 WEIGHT_AXES = {Linear: 2, Conv: 4, Scale: 1}
 DEEPEST_DELAY = 255
@@ -164,13 +164,7 @@ def _tuples(model: FloatNeuron | IntegerNeuron) -> Iterable[tuple[str, tuple[flo
     return ((name, getattr(model, name)) for name in names)
 
 
-def _check_leak(name: str, leak: Leak) -> None:
-    if leak.beta < 0:
-        raise ModelError(f"{name}: found leak shifts {leak.shifts} (beta {leak.beta}), expected beta >= 0")
-
-
 def _check_float_neuron(name: str, model: FloatNeuron) -> None:
-    _check_leak(name, model.leak)
     if model.fire is Fire.GRADED and min(model.threshold) <= 0:
         raise ModelError(f"{name}: found graded threshold {min(model.threshold)}, expected it above 0")
     _check_payload_bits(name, model)
@@ -186,7 +180,6 @@ def _check_payload_bits(name: str, model: FloatNeuron | IntegerNeuron) -> None:
 
 
 def _check_integer_neuron(name: str, model: IntegerNeuron) -> None:
-    _check_leak(name, model.leak)
     _check_payload_bits(name, model)
     if not model.width.lowest <= model.v_min <= model.v_max <= model.width.highest:
         raise ModelError(

@@ -84,7 +84,9 @@ def fraction_bits(model: FloatNeuron, found: Levels, unit: Reals, alive: NDArray
     """Fewest fractional bits for which the rounding of one step is small against the threshold."""
     if not model.leak.shifts and model.synaptic_leak is None and _nothing_rounds(model, found, unit):
         return 0
-    coarsest = max((*model.leak.shifts, *(model.synaptic_leak or Leak()).shifts), default=0)
+    # A synaptic current's floor error is integrated again by the membrane, so their shifts add up.
+    leaks = (model.leak, model.synaptic_leak or Leak())
+    coarsest = sum(max(leak.shifts, default=0) for leak in leaks)
     size = np.abs(found.threshold) / unit
     smallest = float(size[alive].min()) if alive.any() else float(size.min())
     if smallest <= 0:
@@ -121,8 +123,8 @@ def fold(
         fire=model.fire,
         reset=Reset.NONE if silent else model.reset,
         width=StateWidth.INT32,
-        v_min=-WIDE,
-        v_max=WIDE,
+        v_min=-(WIDE // 2),
+        v_max=WIDE // 2,
         frac_bits=0,
         threshold_q=(0,) if silent else _packed(threshold),
         reset_q=(0,) if silent or model.reset is Reset.NONE else _packed(np.rint(found.reset / unit)),
@@ -152,9 +154,12 @@ def _packed(values: NDArray[Any]) -> tuple[int, ...]:
     return found[:1] if len(set(found)) == 1 else found
 
 
-def bounds(width: StateWidth) -> tuple[int, int]:
-    """Clamp of a state of this width."""
-    return (-WIDE, WIDE) if width is StateWidth.INT32 else (width.lowest, width.highest)
+def bounds(model: IntegerNeuron, width: StateWidth) -> tuple[int, int]:
+    """Clamp of a state of this width; two 32-bit states that are added share their room."""
+    if width is not StateWidth.INT32:
+        return width.lowest, width.highest
+    wide = WIDE // 2 if model.synaptic_leak is not None else WIDE
+    return -wide, wide
 
 
 def narrowest(model: IntegerNeuron, current: Interval) -> StateWidth:

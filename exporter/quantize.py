@@ -23,7 +23,7 @@ from exporter.folding import (
 )
 from exporter.graph import BatchNorm, Graph, Neuron, Node, Pool, PoolKind, Reals, Scale, Synapse
 from exporter.grid import Arrival, Demands, Grid, largest_weight, make_grid
-from exporter.ranges import axis_length, current_interval, prove_int32, spread
+from exporter.ranges import Interval, axis_length, current_interval, prove_int32, spread
 from exporter.wiring import consumers, fan_in, input_of, neurons, origins
 from runtime.errors import ConfigError, ModelError, UnsupportedError
 from runtime.spec import MAX_FRAC_BITS, Coding, Fire, FloatNeuron, IntegerNeuron, Readout, StateWidth
@@ -82,40 +82,57 @@ def _population(graph: Graph, neuron: Neuron, length: int, options: QuantizeOpti
     model = neuron.model
     assert isinstance(model, FloatNeuron)
     synapses = fan_in(graph, neuron).synapses
-    found = levels(neuron.name, model, _bias(synapses, length))
-    shared = neuron.name == graph.output and graph.readout is not Readout.COUNT
-    if shared and len(set(model.v_leak)) > 1:
-        raise UnsupportedError(f"{neuron.name}: found v_leak per channel in a membrane readout, expected one")
+    found = levels(neuron.name, model, _bias(neuron, synapses, length))
     direct = any(_is_direct(graph, synapse) for synapse in synapses)
     demands = Demands(
         length=length,
         threshold=None if model.fire is Fire.SILENT else found.threshold,
         bits=options.bits,
         power_of_two=model.fire is Fire.GRADED,
-        shared=shared,
+        shared=_is_compared(graph, neuron, model),
         fine=direct,
     )
     arrivals = tuple(Arrival(synapse, _event_unit(graph, synapse)) for synapse in synapses)
     grid = make_grid(neuron.name, arrivals, demands)
-    most = options.observed[neuron.name].largest if neuron.name in options.observed else 0.0
+    most = _observed(neuron.name, options)
     fraction = _fraction(model, found, grid, most, direct=direct, options=options)
-    whole = {s.name: _integer_synapse(s, grid, fraction, options.bits) for s in synapses}
+    changed: dict[str, Node] = {s.name: _integer_synapse(s, grid, fraction, options.bits) for s in synapses}
     unit = grid.unit * 2.0**-fraction
-    folded = replace(
-        fold(model, found, unit, _payload_levels(model, found, unit)), frac_bits=max(fraction, 0)
-    )
-    swapped = replace(graph, nodes=tuple(whole.get(node.name, node) for node in graph.nodes))
-    width = _width(swapped, neuron, folded, length, options)
-    low, high = bounds(width)
-    folded = replace(folded, width=width, v_min=low, v_max=high)
-    return {**whole, neuron.name: replace(neuron, model=folded, scale=unit)}
+    folded = fold(model, found, unit, _payload_levels(model, found, unit))
+    swapped = replace(graph, nodes=tuple(changed.get(node.name, node) for node in graph.nodes))
+    current = current_interval(swapped, neuron, length)
+    width = options.width or _width(folded, current, most / float(unit.min()))
+    low, high = bounds(folded, width)
+    folded = replace(folded, frac_bits=max(fraction, 0), width=width, v_min=low, v_max=high)
+    _check_levels(neuron.name, folded)
+    changed[neuron.name] = replace(neuron, model=folded, scale=unit)
+    return changed
 
 
-def _bias(synapses: tuple[Synapse, ...], length: int) -> Reals:
+def _is_compared(graph: Graph, neuron: Neuron, model: FloatNeuron) -> bool:
+    """Whether the membranes of a population's channels are compared: it is read out by its membranes."""
+    compared = neuron.name == graph.output and graph.readout is not Readout.COUNT
+    if compared and len(set(model.v_leak)) > 1:
+        raise UnsupportedError(f"{neuron.name}: found v_leak per channel in a membrane readout, expected one")
+    return compared
+
+
+def _observed(name: str, options: QuantizeOptions) -> float:
+    return options.observed[name].largest if name in options.observed else 0.0
+
+
+def _bias(neuron: Neuron, synapses: tuple[Synapse, ...], length: int) -> Reals:
+    """Biases of the synapses, which the neuron takes over: into its membrane, not its synaptic current."""
     total = np.zeros(length)
     for synapse in synapses:
-        if not isinstance(synapse, Scale) and synapse.bias is not None:
-            total = total + spread(synapse.bias, length)
+        if isinstance(synapse, Scale) or synapse.bias is None or not synapse.bias.any():
+            continue
+        if neuron.model.synaptic_leak is not None:
+            raise UnsupportedError(
+                f"{synapse.name}: found a bias that {neuron.name} would filter through its synaptic current, "
+                "expected the bias in the neuron"
+            )
+        total = total + spread(synapse.bias, length)
     return total
 
 
@@ -176,23 +193,20 @@ def _integer_synapse(synapse: Synapse, grid: Grid, fraction: int, bits: int) -> 
     return changed if isinstance(changed, Scale) else replace(changed, bias=None)
 
 
-def _width(
-    graph: Graph, neuron: Neuron, model: IntegerNeuron, length: int, options: QuantizeOptions
-) -> StateWidth:
-    """State width: as told, or the narrowest proven one, or 16 bits with clamp, or 32."""
-    if options.width is not None:
-        _fits_told(neuron.name, model, options.width)
-        return options.width
-    proven = narrowest(model, current_interval(graph, neuron, length))
+def _width(model: IntegerNeuron, current: Interval, observed: float) -> StateWidth:
+    """The narrowest proven state width, or 16 bits with a clamp, or 32; ``observed`` in membrane units."""
+    proven = narrowest(model, current)
     if proven is not StateWidth.INT32 or model.fire is Fire.SILENT:
         return proven
-    most = 1 << (StateWidth.INT16 - TIGHT_HEADROOM_BITS)
     values = (*model.threshold_q, *model.reset_q, *model.start_q)
-    return StateWidth.INT16 if max(map(abs, values)) <= most else StateWidth.INT32
+    most = 1 << (StateWidth.INT16 - TIGHT_HEADROOM_BITS)
+    fits = max(map(abs, values)) <= most and observed <= StateWidth.INT16.highest
+    return StateWidth.INT16 if fits else StateWidth.INT32
 
 
-def _fits_told(name: str, model: IntegerNeuron, width: StateWidth) -> None:
-    low, high = bounds(width)
+def _check_levels(name: str, model: IntegerNeuron) -> None:
     for value in (*model.threshold_q, *model.start_q):
-        if not low <= value <= high:
-            raise UnsupportedError(f"{name}: found a level of {value} units, expected it within int{width}")
+        if not model.v_min <= value <= model.v_max:
+            raise UnsupportedError(
+                f"{name}: found a level of {value} units, expected it within int{model.width}"
+            )

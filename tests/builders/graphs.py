@@ -69,8 +69,10 @@ class Build:
     def reals(self, *shape: int, size: float = 1.0) -> Reals:
         return self.rng.normal(0.1, size, shape)
 
-    def linear(self, name: str, source: str, shape: tuple[int, int], *, delay: int = 0) -> str:
-        bias = None if delay else self.reals(shape[0], size=0.1)
+    def linear(
+        self, name: str, source: str, shape: tuple[int, int], *, delay: int = 0, with_bias: bool = True
+    ) -> str:
+        bias = self.reals(shape[0], size=0.1) if with_bias and delay == 0 else None
         return self.add(Linear(name, source, self.reals(*shape), bias, delay=delay))
 
     def conv(self, name: str, source: str, shape: tuple[int, int, int, int], **options: object) -> str:
@@ -92,8 +94,9 @@ def chain(model: FloatNeuron, spec: InputSpec = EVENTS, last: FloatNeuron | None
 
     def build(rng: np.random.Generator) -> Graph:
         b = Build(rng, spec)
-        hidden = b.neuron("hidden", b.linear("fc1", "in", (14, spec.shape[0])), model)
-        b.neuron("out", b.linear("fc2", hidden, (5, 14)), last or model)
+        plain = model.synaptic_leak is None
+        hidden = b.neuron("hidden", b.linear("fc1", "in", (14, spec.shape[0]), with_bias=plain), model)
+        b.neuron("out", b.linear("fc2", hidden, (5, 14), with_bias=plain), last or model)
         silent = (last or model).fire is Fire.SILENT
         return b.done(readout=Readout.MEMBRANE_LAST if silent else Readout.COUNT)
 
@@ -171,7 +174,7 @@ CASES: dict[str, Case] = {
     "no reset": chain(FloatNeuron(Leak((2,)), reset=Reset.NONE)),
     "late reset": chain(FloatNeuron(Leak((2,)), reset_timing=ResetTiming.NEXT_STEP)),
     "resting level": chain(FloatNeuron(Leak((3,)), v_leak=(-0.4,))),
-    "new current": chain(FloatNeuron(Leak((3,)), synaptic_leak=Leak((2,)))),
+    "new current": chain(FloatNeuron(Leak((3,)), synaptic_leak=Leak((2,)), bias=(0.2,))),
     "old current": chain(FloatNeuron(Leak((3,)), synaptic_leak=Leak((1,)), synaptic_order=SynapticOrder.OLD)),
     "graded": chain(FloatNeuron(Leak((3,)), fire=Fire.GRADED, payload_bits=3)),
     "graded to value": chain(FloatNeuron(Leak((3,)), fire=Fire.GRADED, payload_bits=2, reset=Reset.VALUE)),
