@@ -132,14 +132,20 @@ class PoolLayer:
 
 
 class AvgPoolLayer(PoolLayer):
+    """Means of spikes; see ``PoolLayer``."""
+
     pool = AvgPool
 
 
 class SumPoolLayer(PoolLayer):
+    """Sums of spikes; see ``PoolLayer``."""
+
     pool = SumPool
 
 
 class MaxPoolLayer(PoolLayer):
+    """Maxima of spikes or currents; see ``PoolLayer``."""
+
     pool = MaxPool
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from runtime.errors import ModelError
 from runtime.spec import IntegerNeuron
+from trainer.held import hold
 from trainer.integer_neuron import check_whole
 from trainer.layers import BatchNorm, Pool
 from trainer.models import SpikingNet
@@ -92,12 +93,19 @@ def run(net: SpikingNet, coded: Tensor | NDArray[Any]) -> tuple[Traces, Traces]:
     """
     if not any(n.integer is not None for n in net.neurons().values()):
         raise ModelError("integer run: found a net without integers, expected trainer.integer.attach first")
-    x = coded if isinstance(coded, Tensor) else torch.from_numpy(np.asarray(coded))
+    x = coded if isinstance(coded, Tensor) else _tensor(coded, net.input.constant)
     spikes: Traces = {}
     membranes: Traces = {}
     with evaluating(net), recording(net, spikes, membranes), torch.no_grad():
         net(check_whole(_in_shape(x, net.input.shape).double(), "input"))
     return spikes, membranes
+
+
+def _tensor(coded: NDArray[Any], constant: bool) -> Tensor:
+    """A copy, since coded input may be a read-only view: of one step when all are the same."""
+    if constant:
+        return hold(torch.from_numpy(np.array(coded[0])), len(coded))
+    return torch.from_numpy(np.array(coded))
 
 
 def _in_shape(x: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -80,7 +80,7 @@ def fit(
     weights on the same machine and thread count. torch's own random state is given back.
 
     Raises:
-        ModelError: the loss is not finite.
+        ModelError: the loss or a weight is not finite.
         OutputError: the run's folder cannot be written.
     """
     run = run or Run()
@@ -192,6 +192,7 @@ class _Fit:
         return int((predictions(self.net.scores(out)) == y).sum())
 
     def _record(self, loss: float, train_accuracy: float, started: float) -> dict[str, Any]:
+        check_finite(self.net)
         found = evaluate(self.net, self.data.validation)
         score, name = validation_score(self.loss, found.scores, found.predictions, self.data.validation.y)
         return {
@@ -245,6 +246,13 @@ class _Fit:
         best = self.where.checkpoint("best")
         if self.config.train.keep is Keep.BEST and best.exists():
             self.kept = checkpoint.net_tensors(best)
+
+
+def check_finite(net: SpikingNet) -> None:
+    """Raise ModelError for a parameter that is not finite: a neuron hides it, since NaN never fires."""
+    for name, parameter in net.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise ModelError(f"training: found values in {name} that are not finite, expected a lower lr")
 
 
 def validation_score(

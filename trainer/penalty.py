@@ -15,8 +15,8 @@ class ActivityPenalty:
     """Counts, with a gradient, the synaptic operations of the last forward.
 
     Every layer between populations is watched; spikes of the input carry no gradient and are left out.
-    ``share()`` is operations per sample over those of a net that always fires: a number in 0..1 whose
-    gradient falls on the neurons with the largest surviving fan-out.
+    ``share()`` is operations per sample over those of a net that always fires: 0 to 1 (more behind a sum
+    pool). Its gradient falls on the neurons with the largest surviving fan-out.
     """
 
     def __init__(self, net: SpikingNet) -> None:
@@ -25,6 +25,11 @@ class ActivityPenalty:
             a.name: a for group in populations(net).values() for a in group if not a.from_input
         }
         self._handles = [self._watch(net, name) for name in self._afferents]
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Names of the layers whose operations count."""
+        return tuple(self._afferents)
 
     def remove(self) -> None:
         """Stop watching."""

@@ -1,0 +1,112 @@
+"""Stateless layers: steps fold into the batch, held input is computed once, pools and traces."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from runtime.errors import UnsupportedError
+from runtime.spec import Coding, InputSpec, Readout
+from tests.builders import nets
+from trainer.held import held, hold
+from trainer.layers import (
+    AvgPool,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    Linear,
+    MaxPool,
+    Skip,
+    SumPool,
+)
+from trainer.models import Residual, SpikingNet, predictions
+from trainer.neuron import LIF
+from trainer.structure import populations, sites
+
+LAYERS = {
+    "linear": (Linear(6, 4, bias=True), (6,)),
+    "conv2d": (Conv2d(2, 4, (3, 2), stride=2, padding=(1, 0), groups=2, bias=True), (2, 6, 5)),
+    "conv1d": (Conv1d(2, 3, 3, dilation=2), (2, 9)),
+    "skip": (Skip(3, 0.5), (3, 2, 2)),
+    "batch_norm": (BatchNorm(3), (3, 2, 2)),
+    "avg_pool": (AvgPool(2), (3, 4, 4)),
+    "sum_pool": (SumPool(2), (3, 4)),
+    "max_pool": (MaxPool(3, 2, 1), (3, 5, 5)),
+    "flatten": (Flatten(), (3, 2, 2)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_treats_steps_alone_and_held_input_once(name: str) -> None:
+    layer, shape = LAYERS[name]
+    layer = layer.eval()
+    x = torch.rand((4, 3, *shape), generator=torch.Generator().manual_seed(0))
+    together = layer(x)
+    # one step alone may be summed in another order by the matrix product
+    torch.testing.assert_close(together[2], layer(x[2:3])[0])
+    constant = layer(hold(x[0], 4))
+    assert held(constant) is not None
+    torch.testing.assert_close(constant[3], together[0])
+
+
+def test_sums_and_means_differ_by_the_window() -> None:
+    x = torch.ones(1, 1, 1, 4, 4)
+    assert SumPool(2)(x).unique().tolist() == [4.0]
+    assert AvgPool(2)(x).unique().tolist() == [1.0]
+    assert SumPool(2)(torch.ones(1, 1, 1, 4)).unique().tolist() == [2.0]
+
+
+def test_batch_norm_takes_statistics_over_steps_batch_and_positions() -> None:
+    x = torch.randn((5, 3, 2, 4), generator=torch.Generator().manual_seed(0))
+    norm = BatchNorm(2).train()
+    torch.testing.assert_close(
+        norm(x), F.batch_norm(x.flatten(0, 1), None, None, training=True).view(x.shape)
+    )
+
+
+@pytest.mark.parametrize("name", nets.NETS)
+def test_every_net_is_traced_to_populations_that_have_synapses(name: str) -> None:
+    net = nets.NETS[name]()
+    found = populations(net)
+    assert list(found) == list(net.neurons())
+    assert all(afferents for afferents in found.values())
+
+
+def test_a_residual_sum_feeds_one_population_from_two_layers() -> None:
+    found = populations(nets.residual())
+    assert [a.name for a in found["3"]] == ["2.body.2", "2.shortcut"]
+
+
+def test_an_average_pool_and_the_input_scale_count_in_the_unit() -> None:
+    factors = {a.name: a.factor for group in populations(nets.pooled()).values() for a in group}
+    assert factors == {"0": 1 / 15, "3": 0.25, "7": 1.0}
+
+
+class _Doubling(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.lif = Linear(3, 3), LIF(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.lif(self.fc(x) * 2)
+        return out
+
+
+def test_an_operation_outside_the_contract_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedError, match="mul"):
+        sites(_Doubling())
+
+
+def test_spikes_added_to_a_current_need_a_skip() -> None:
+    body = nn.Sequential(Linear(3, 3), LIF(2), Residual(Linear(3, 3)), LIF(2))
+    net = SpikingNet(body, InputSpec((3,), Coding.EVENTS, 2), Readout.COUNT)
+    with pytest.raises(UnsupportedError, match="Skip"):
+        populations(net)
+
+
+def test_a_tie_goes_to_the_lowest_index() -> None:
+    scores = torch.tensor([[1.0, 3.0, 3.0], [2.0, 2.0, 1.0], [0.0, 0.0, 0.0]])
+    assert predictions(scores).tolist() == [1, 0, 0]
