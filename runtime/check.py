@@ -244,10 +244,9 @@ def _check_conv(name: str, conv: ConvSynapses, pre: tuple[int, ...], post: tuple
     )
     divided = conv.in_shape[0] % conv.groups == 0 and conv.out_shape[0] % conv.groups == 0
     require(divided, f"{name}: groups", conv.groups, "a divisor of both channel counts")
-    require(math.prod(pre) == math.prod(conv.in_shape), f"{name}: input", conv.in_shape, f"the size of {pre}")
-    require(
-        math.prod(post) == math.prod(conv.out_shape), f"{name}: output", conv.out_shape, f"that of {post}"
-    )
+    for end, shape, found in (("input", pre, conv.in_shape), ("output", post, conv.out_shape)):
+        same = shape == found if len(shape) == 3 else math.prod(shape) == math.prod(found)
+        require(same, f"{name}: {end}", found, f"the population's {shape}")
     taps, channels = math.prod(conv.kernel), max(conv.in_shape[0], conv.out_shape[0] // conv.groups)
     addresses = max(taps * channels, conv.in_shape[1] * conv.kernel[0], conv.in_shape[2] * conv.kernel[1])
     require(addresses <= MAX_NEURONS, f"{name}: kernel", conv.kernel, "one that its address tables can hold")
