@@ -51,14 +51,15 @@ def find(root: Path, candidates: Sequence[str], name: str, origin: str) -> Path:
 def read_npz(path: Path, keys: Sequence[str]) -> dict[str, NDArray[Any]]:
     """The named arrays of an NPZ file, each decompressed once; or DataError on damage."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # opened here: numpy leaves the file open when the archive is damaged
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             missing = [key for key in keys if key not in stored.files]
             if missing:
                 raise DataError(
                     f"{path}: found arrays {stored.files}, expected one named {missing[0]!r} among them"
                 )
             return {key: stored[key] for key in keys}
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, AttributeError) as problem:
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, TypeError) as problem:
         raise DataError(f"{path}: found a damaged file ({problem}), expected NPZ arrays") from problem
 
 

@@ -15,9 +15,10 @@ from trainer.datasets.fsdd import SpeechOptions, load_fsdd
 from trainer.datasets.mitbih import BeatOptions, load_mitbih
 from trainer.datasets.mnist import load_fashion_mnist, load_mnist
 from trainer.datasets.nmnist import EventOptions, load_nmnist
-from trainer.datasets.options import SplitOptions, read_options
+from trainer.datasets.options import SplitOptions
 from trainer.datasets.samples import Splits
 from trainer.datasets.watch import MotionOptions, load_watch
+from trainer.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -50,4 +51,4 @@ def load(name: str, data_dir: Path | None = None, options: Mapping[str, object] 
     if name not in DATASETS:
         raise ConfigError(f"data.name: found {name!r}, expected one of {sorted(DATASETS)}")
     entry = DATASETS[name]
-    return entry.load(data_dir, read_options(entry.options, options or {}, name))
+    return entry.load(data_dir, read_table(entry.options, dict(options or {}), f"data ({name})"))
