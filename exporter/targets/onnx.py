@@ -44,6 +44,7 @@ def export(graph: Graph, path: str | Path, *, traced: bool = False) -> None:
 
 def model(graph: Graph, *, traced: bool = False) -> onnx.ModelProto:
     """ONNX model of an integer graph, checked in full by ``onnx.checker``."""
+    check_integer(graph)
     prove_int32(graph)
     built = _Document(graph, traced).build()
     onnx.checker.check_model(built, full_check=True)
