@@ -201,7 +201,7 @@ def test_a_log_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_too_short_for_its_events_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"prune\.events"):
-        Run(mlp(), Pruning(PLAN), total=7).start()
+        Run(mlp(), Pruning(PLAN), total=5).start()
 
 
 def test_keeping_the_best_epoch_of_a_pruning_run_is_refused() -> None:
