@@ -75,9 +75,9 @@ def load_folder(data_dir: Path | None, options: FolderOptions) -> Splits:
 
 def place_of(data_dir: Path | None, path: str) -> Path:
     """The user's folder or table."""
-    if path:
-        return Path(path) if data_dir is None else data_dir / path
-    return data_root(data_dir, "folder", "the class sub-folders or labels.csv")
+    if data_dir is not None:
+        return data_dir / path if path else data_dir
+    return Path(path) if path else data_root(None, "folder", "the class sub-folders or labels.csv")
 
 
 def class_names(labels: Sequence[str]) -> tuple[str, ...]:
