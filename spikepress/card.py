@@ -10,6 +10,9 @@ from runtime.encodings import decode
 from runtime.program import NeuronPopulation, Program, n_neurons
 from spikepress.rundir import run_directory_of
 
+DENSE_WEIGHTS = "dense_weights"
+"""Key of a program's meta: weights of the network before pruning."""
+
 
 def program_path(model: str | Path) -> Path:
     """The ``.spk`` file that ``model`` names: itself, or the one in a run directory."""
@@ -52,9 +55,12 @@ def nonzeros(program: Program) -> list[int]:
 
 
 def weight_sparsity(program: Program) -> float:
-    """Share of the weights that are zero, over all tables but identity skips."""
+    """Share of the weights that are gone, over all tables but identity skips: of the network as it was
+    trained where the file says how many it had, else of what the file holds."""
     tables = [table for table in program.tables if table.encoding != "diagonal"]
-    total = sum(table.rows * table.columns for table in tables)
+    held = sum(table.rows * table.columns for table in tables)
+    told = program.meta.get(DENSE_WEIGHTS, "")
+    total = max(held, int(told)) if told.isdecimal() else held
     kept = sum(int((decode(table) != 0).sum()) for table in tables)
     return 1.0 - kept / total if total else 0.0
 

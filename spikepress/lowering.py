@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exporter import graph_file
-from exporter.graph import Graph
+from exporter.graph import Graph, Scale
 from exporter.lower import lower
 from exporter.passes import drop_dead, simplify
 from exporter.quantize import QuantizeOptions, quantize
 from exporter.sources.torch import graph_from_torch
+from exporter.wiring import synapses
 from spikepress import __version__
+from spikepress.card import DENSE_WEIGHTS
 from spikepress.rundir import RunDirectory, read_json
 from spikepress.settings import load_settings, options_of
 
@@ -33,7 +35,8 @@ def graphs_of(run: RunDirectory) -> Graphs:
 
     path = run.quantized_checkpoint()
     net = checkpoint.load(path).eval()
-    real = replace(simplify(graph_from_torch(net)), meta=_meta(run, path))
+    real = simplify(graph_from_torch(net))
+    real = replace(real, meta={**_meta(run, path), DENSE_WEIGHTS: str(_weights(real))})
     whole = quantize(real, QuantizeOptions())
     return Graphs(real, whole, drop_dead(whole))
 
@@ -58,6 +61,11 @@ def write_targets(run: RunDirectory, targets: tuple[str, ...], where: RunDirecto
         onnx.export(graphs.final, where.traced_onnx, traced=True)
         written["onnx"] = where.onnx
     return written
+
+
+def _weights(graph: Graph) -> int:
+    """Weights before any was pruned or any neuron dropped; identity skips have none to prune."""
+    return sum(node.weight.size for node in synapses(graph) if not isinstance(node, Scale))
 
 
 def _meta(run: RunDirectory, path: Path) -> dict[str, str]:

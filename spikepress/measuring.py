@@ -18,7 +18,8 @@ from runtime.coding import encode_input
 from runtime.cost import Counts
 from runtime.engine import Engine, Result
 from runtime.errors import DataError
-from runtime.program import NeuronPopulation, Program
+from runtime.program import NeuronPopulation, Population, Program
+from runtime.spec import Fire
 from runtime.trace import Trace
 from spikepress.card import program_path
 from spikepress.catalog import Resource
@@ -63,8 +64,8 @@ class Measured:
 
     @property
     def rates(self) -> dict[str, float]:
-        """Share of neuron-steps with a spike, by layer."""
-        names = (p.name for p in self.program.populations if isinstance(p, NeuronPopulation))
+        """Share of neuron-steps with a spike, by layer that can fire."""
+        names = (p.name for p in self.program.populations if _fires(p))
         parts = {name: self.counts.populations[name] for name in names}
         return {name: part.spikes / max(1, part.updates) for name, part in parts.items()}
 
@@ -75,6 +76,10 @@ class Measured:
         touched = counts.weight_bytes + counts.state_bytes
         totals = (counts.executed_adds, events, counts.neuron_updates, touched)
         return energy_lines(Work(*(total / self.samples for total in totals)))
+
+
+def _fires(population: Population) -> bool:
+    return isinstance(population, NeuronPopulation) and population.neuron.fire is not Fire.SILENT
 
 
 def measure(

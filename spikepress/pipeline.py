@@ -165,6 +165,9 @@ def _finished(net: SpikingNet, work: _Work, start: float) -> Outcome:
 
     net.eval()
     checkpoint.save(work.run.checkpoint(work.stage), net)
+    sparsity = net_sparsity(net)
+    if net.quantization is not None:
+        _make_whole(net)
     for rest in ("last", "best"):
         for suffix in (".safetensors", ".json"):
             (work.run.path / f"{work.stage}-{rest}{suffix}").unlink(missing_ok=True)
@@ -173,13 +176,24 @@ def _finished(net: SpikingNet, work: _Work, start: float) -> Outcome:
         work.stage,
         _accuracy(evaluate(net, test).predictions, test.y),
         _accuracy(evaluate(net, validation).predictions, validation.y),
-        net_sparsity(net),
+        sparsity,
         time.perf_counter() - start,
         len(test),
         {},
     )
     _note(work.run, outcome)
     return outcome
+
+
+def _make_whole(net: SpikingNet) -> None:
+    """Lets a quantized network evaluate in whole numbers, as every other leg will."""
+    from exporter.passes import simplify
+    from exporter.quantize import quantize as quantize_graph
+    from exporter.sources.torch import graph_from_torch
+    from spikepress.legs import integer_parameters
+    from trainer import integer
+
+    integer.attach(net, *integer_parameters(quantize_graph(simplify(graph_from_torch(net)))))
 
 
 def _accuracy(predictions: Any, labels: Any) -> float:

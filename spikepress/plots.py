@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
+
+from spikepress.labels import label
 
 
 class PlotKind(Enum):
@@ -34,6 +37,20 @@ class Plot:
     note: str = ""
     percent: bool = False
     """Write y as a percentage."""
+
+
+def named(plot: Plot, labels: Mapping[str, str]) -> Plot:
+    """The plot with layers called by their labels, as categories and as series."""
+    return replace(
+        plot,
+        series=tuple(
+            Series(
+                label(labels, series.name),
+                tuple((label(labels, x) if isinstance(x, str) else x, y) for x, y in series.points),
+            )
+            for series in plot.series
+        ),
+    )
 
 
 def as_json(plot: Plot) -> dict[str, object]:

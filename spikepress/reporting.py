@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.cost import footprint
+from runtime.cost import PopulationCounts, footprint
 from spikepress import figures
 from spikepress.card import weight_sparsity
 from spikepress.catalog import Verdict, device, judge, judge_all
 from spikepress.figures import StageFigures
+from spikepress.labels import labels_of
 from spikepress.measuring import Measured, measure
 from spikepress.needs import CODE_BYTES, STACK_BYTES, ram_lines
 from spikepress.page import Card, Report, Table, rows_of, write_page
-from spikepress.plots import Plot
+from spikepress.plots import Plot, named
 from spikepress.progress import Notify, silent
 from spikepress.rundir import RunDirectory, read_json, read_log
 
@@ -85,7 +86,8 @@ def _plots(measured: Measured) -> tuple[Plot, ...]:
         figures.drift_by_layer(_drift_shares(measured)) if measured.drift else None,
         figures.energy_by_basis({line.name: line.nanojoule for line in measured.energy}),
     ]
-    return tuple(plot for plot in plots if plot is not None)
+    names = labels_of(measured.program)
+    return tuple(named(plot, names) for plot in plots if plot is not None)
 
 
 def _drift_shares(measured: Measured) -> dict[str, float]:
@@ -124,8 +126,9 @@ def _tables(measured: Measured) -> tuple[Table, ...]:
         tuple((line.name, f"{line.nanojoule:,.1f}", line.basis) for line in measured.energy),
         "The lines are not parts of one another: each is a different question.",
     )
+    names = labels_of(measured.program)
     counts = [
-        (name, part.updates, part.spikes, f"{part.spikes / max(1, part.updates):.2%}", part.ties, part.clamps)
+        (names[name], part.updates, part.spikes, _rate(part), part.ties, part.clamps)
         for name, part in measured.counts.populations.items()
     ]
     activity = Table(
@@ -138,7 +141,7 @@ def _tables(measured: Measured) -> tuple[Table, ...]:
         return energy, activity
     drift = measured.drift
     rows = [
-        (x.layer, x.float_spikes, x.integer_spikes, x.differing, f"{x.differing / x.neuron_steps:.3%}")
+        (names[x.layer], x.float_spikes, x.integer_spikes, x.differing, f"{x.differing / x.neuron_steps:.3%}")
         for x in drift.layers
     ]
     drifted = Table(
@@ -148,6 +151,11 @@ def _tables(measured: Measured) -> tuple[Table, ...]:
         f"Predictions that differ: {drift.differing_predictions} of {drift.samples}.",
     )
     return energy, activity, drifted
+
+
+def _rate(part: PopulationCounts) -> str:
+    """A gate has no neurons to update, so no rate."""
+    return f"{part.spikes / part.updates:.2%}" if part.updates else "-"
 
 
 def _numbers(measured: Measured) -> dict[str, object]:

@@ -13,6 +13,7 @@ from spikepress.plots import Plot, PlotKind, Series
 WIDTH = 640
 RIGHT, TOP, BOTTOM = 24, 34, 44
 ROW = 16
+LEGEND_ROW = 18
 RASTER_HEIGHT = 320
 LINE_HEIGHT = 280
 CHARACTER = 6.6
@@ -28,10 +29,12 @@ def draw(plot: Plot) -> str:
         PlotKind.STACKED: _stacked,
     }
     height, parts = painters[plot.kind](plot)
-    body = "\n".join([*parts, *_legend(plot.series)])
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(plot.title)}">\n{body}\n</svg>'
-    )
+    legend, rows = _legend(plot.series)
+    body = "\n".join([*parts, *legend])
+    # The legend stands above the picture and pushes its frame up, one row at a time.
+    top = -LEGEND_ROW * max(0, rows - 1)
+    box = f'viewBox="0 {top} {WIDTH} {height - top:g}" role="img" aria-label="{escape(plot.title)}"'
+    return f"<svg {box}>\n{body}\n</svg>"
 
 
 def mark(plot_id: str, series: str, point: Sequence[float | str]) -> str:
@@ -68,14 +71,26 @@ def _text(x: float, y: float, words: str, kind: str, extra: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}"{extra}>{escape(words)}</text>'
 
 
-def _legend(series: Sequence[Series]) -> Iterator[str]:
+def _legend(series: Sequence[Series]) -> tuple[list[str], int]:
+    """The legend and its rows, the last of them at the top of the picture; none for a single series."""
     if len(series) < 2:
-        return
+        return [], 0
+    rows: list[list[tuple[float, int, str]]] = [[]]
     x = 4.0
     for index, item in enumerate(series):
-        yield f'<rect x="{x:.1f}" y="6" width="11" height="11" rx="2" class="fill{index % 8}"/>'
-        yield _text(x + 16, 15.5, item.name, "legend")
-        x += 16 + CHARACTER * len(item.name) + 18
+        wide = 16 + CHARACTER * len(item.name) + 18
+        if x + wide > WIDTH and rows[-1]:
+            rows.append([])
+            x = 4.0
+        rows[-1].append((x, index, item.name))
+        x += wide
+    parts = []
+    for number, row in enumerate(reversed(rows)):
+        y = 6 - LEGEND_ROW * number
+        for x, index, name in row:
+            parts.append(f'<rect x="{x:.1f}" y="{y}" width="11" height="11" rx="2" class="fill{index % 8}"/>')
+            parts.append(_text(x + 16, y + 9.5, name, "legend"))
+    return parts, len(rows)
 
 
 # ---- lines and dots -------------------------------------------------------------------------------

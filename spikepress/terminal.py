@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from spikepress.verification import Verification
 
 
+WORDY = ("value", "basis", "")
+"""Columns that hold sentences or hashes: flush left, and folded where the terminal is narrow."""
+
+
 def _console() -> Console:
     return Console(highlight=False)
 
@@ -26,7 +30,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     """A table whose columns after the first are flush right."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=index > 0)
+        words = column in WORDY
+        table.add_column(column, justify="left" if index == 0 or words else "right", no_wrap=not words)
     for row in rows:
         table.add_row(*row)
     _console().print(table)
@@ -64,7 +69,7 @@ def print_report(report: Report) -> None:
     """The cards, tables and verdicts of a report."""
     console = _console()
     console.print(f"[bold]{report.title}[/]\n{report.subtitle}")
-    print_table("Figures", ("figure", "value", ""), ((c.label, c.value, c.note) for c in report.cards))
+    print_table("Figures", ("figure", "measured", ""), ((c.label, c.value, c.note) for c in report.cards))
     for table in report.tables:
         print_table(table.title, table.columns, table.rows)
     print_verdicts(report.verdicts)
@@ -99,7 +104,7 @@ def print_verification(result: Verification) -> None:
 
 def print_outcome(outcome: Outcome) -> None:
     rows = ((name, _word(value)) for name, value in outcome.as_json().items() if not isinstance(value, dict))
-    print_table("Run", ("figure", "value"), rows)
+    print_table("Run", ("figure", "measured"), rows)
 
 
 def print_card(card: Mapping[str, object]) -> None:
@@ -129,7 +134,7 @@ def print_timings(result: Timing) -> None:
 
 def print_summary(summary: Mapping[str, object], output: Path) -> None:
     rows = ((k, _word(v)) for k, v in summary.items() if not isinstance(v, (dict, list)))
-    print_table("Summary", ("figure", "value"), rows)
+    print_table("Summary", ("figure", "measured"), rows)
     devices = cast(Mapping[str, bool], summary["devices"])
     print_table(
         "Devices", ("device", "verdict"), ((k, "fits" if v else "does not fit") for k, v in devices.items())

@@ -21,8 +21,8 @@ from runtime import container
 from runtime.coding import encode_input
 from runtime.engine import Engine, Objective
 from runtime.errors import DataError
-from runtime.program import NeuronPopulation, Program, n_neurons
-from runtime.spec import Readout
+from runtime.program import NeuronPopulation, Population, Program, n_neurons
+from runtime.spec import Fire, Readout
 from spikepress import onnx_session
 from spikepress.card import program_path
 from spikepress.machine import machine_facts
@@ -172,16 +172,26 @@ def _race(
 
 
 def _layers(program: Program, coded: Coded) -> tuple[LayerTime, ...]:
-    """What each population adds: the median time of the network cut after it, less that of the cut before."""
-    counts = Engine(program).run(coded).counts
-    times, layers = [0.0], []
-    for number, population in enumerate(program.populations):
-        if isinstance(population, NeuronPopulation):
-            times.append(_median_us(Engine(_cut(program, number)), coded))
-            layers.append((population.name, max(0.0, times[-1] - times[-2])))
-    parts = counts.populations
+    """What each population adds: the median time of the network cut after it, less that of the cut before.
+
+    The cuts take turns sample by sample, as the contestants do.
+    """
+    numbers = [n for n, p in enumerate(program.populations) if isinstance(p, NeuronPopulation)]
+    engines = [Engine(_cut(program, number)) for number in numbers]
+    taken = np.zeros((len(engines), coded.shape[1]))
+    for index in range(-WARM_UP, coded.shape[1]):
+        frame = np.ascontiguousarray(coded[:, index : index + 1] if index >= 0 else coded[:, :1])
+        for who, engine in enumerate(engines):
+            start = time.perf_counter_ns()
+            engine.run(frame)
+            if index >= 0:
+                taken[who, index] = (time.perf_counter_ns() - start) / 1e3
+    added = np.diff(np.median(taken, axis=1), prepend=0.0)
+    parts = Engine(program).run(coded).counts.populations
+    names = [program.populations[number].name for number in numbers]
     return tuple(
-        LayerTime(name, added, parts[name].spikes / max(1, parts[name].updates)) for name, added in layers
+        LayerTime(name, max(0.0, float(extra)), parts[name].spikes / max(1, parts[name].updates))
+        for name, extra in zip(names, added, strict=True)
     )
 
 
@@ -195,21 +205,14 @@ def _cut(program: Program, number: int) -> Program:
         projections=tuple(replace(p, table=tables.index(p.table)) for p in kept),
         tables=tuple(program.tables[table] for table in tables),
         output=number,
-        readout=Readout.COUNT,
+        readout=_readout_of(program.populations[number]),
         classes=tuple(map(str, range(n_neurons(program.populations[number])))) if program.classes else (),
     )
 
 
-def _median_us(engine: Engine, coded: Coded) -> float:
-    taken = []
-    for index in range(coded.shape[1]):
-        frame = np.ascontiguousarray(coded[:, index : index + 1])
-        if index == 0:
-            engine.run(frame)
-        start = time.perf_counter_ns()
-        engine.run(frame)
-        taken.append((time.perf_counter_ns() - start) / 1e3)
-    return float(np.median(taken))
+def _readout_of(population: Population) -> Readout:
+    silent = isinstance(population, NeuronPopulation) and population.neuron.fire is Fire.SILENT
+    return Readout.MEMBRANE_LAST if silent else Readout.COUNT
 
 
 @contextmanager
