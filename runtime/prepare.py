@@ -71,6 +71,9 @@ class Neurons:
     bias: NDArray[np.int32]
     payload_shift: NDArray[np.int32]
     how: NDArray[np.int64]
+    lif: NDArray[np.int64] | None
+    """``how`` of ``kernels.lif.update`` where that kernel serves, with ``amount``."""
+    amount: NDArray[np.int32]
     fires: bool
     resets: bool
     cuba: bool
@@ -99,6 +102,8 @@ def prepare_neurons(program: Program, number: int) -> Neurons:
         bias=per_neuron(model.bias_q, shape),
         payload_shift=per_neuron(model.payload_shift, shape),
         how=_how(model),
+        lif=_lif(model, shift),
+        amount=_amount(model, shape),
         fires=model.fire is not Fire.SILENT,
         resets=model.fire is not Fire.SILENT and model.reset is not Reset.NONE,
         cuba=cuba,
@@ -120,6 +125,25 @@ def _how(model: IntegerNeuron) -> NDArray[np.int64]:
     rules = (FIRE[model.fire], RESET[model.reset])
     top = (1 << model.payload_bits) - 1
     return np.array([*leak, cuba, *synaptic, new, *rules, model.v_min, model.v_max, top], np.int64)
+
+
+def _lif(model: IntegerNeuron, shift: int) -> NDArray[np.int64] | None:
+    """The choices as ``kernels.lif.update`` takes them; None where it cannot serve."""
+    if model.fire is Fire.GRADED or model.synaptic_leak is not None:
+        return None
+    k1, k2 = _two(model.leak)
+    current = (shift, 0, 0) if shift >= 0 else (0, 1 << (-shift - 1), -shift)
+    keep = 0 if model.reset is Reset.VALUE else -1
+    fires = int(model.fire is not Fire.SILENT)
+    return np.array([k1, -(k1 > 0), k2, -(k2 > 0), *current, keep, model.v_min, model.v_max, fires], np.int64)
+
+
+def _amount(model: IntegerNeuron, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """What a spike adds to the part of the membrane it leaves."""
+    reset = per_neuron(model.reset_q, shape)
+    if model.reset is Reset.NONE:
+        return np.zeros_like(reset)
+    return reset if model.reset is Reset.VALUE else -reset
 
 
 def _two(leak: Leak) -> tuple[int, int]:

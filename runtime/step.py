@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from runtime.geometry import window_cells
 from runtime.kernels import events as event_kernel
-from runtime.kernels import neuron as neuron_kernel
+from runtime.kernels import lif, neuron
 from runtime.kernels import pool as pool_kernel
 from runtime.prepare import Inflow, Neurons, prepare_neurons
 from runtime.program import GatePopulation, NeuronPopulation, Program
@@ -64,19 +64,7 @@ class Network:
         out = state.block(number)
         shape = out.shape if traced else (0, *out.shape[1:])
         membranes = state.buffer(state.traced, number, shape)
-        spikes, ties, clamps = neuron_kernel.update(
-            acc,
-            group.shift,
-            state.v[number],
-            state.synaptic[number],
-            group.threshold,
-            group.reset,
-            group.bias,
-            group.payload_shift,
-            group.how,
-            out,
-            membranes,
-        )
+        spikes, ties, clamps = _updated(group, state, acc, out, membranes)
         firing = tally.firing(number)
         firing.updates += out.size
         firing.compares += out.size if group.fires else 0
@@ -147,6 +135,26 @@ class Network:
         pooled = state.buffer(state.pooled, group.number, (*current.shape[:2], len(group.cells)))
         pool_kernel.window_max(_frames(current), LOWEST, group.cells, _frames(pooled))
         return pooled
+
+
+def _updated(group: Neurons, state: State, acc: Ints, out: Ints, traced: Ints) -> tuple[int, int, int]:
+    """Run the neurons' steps by the kernel that serves them; (spikes, ties, clamps)."""
+    v, threshold, bias = state.v[group.number], group.threshold, group.bias
+    if group.lif is not None:
+        return lif.update(acc, v, threshold, group.amount, bias, group.lif, out, traced)
+    return neuron.update(
+        acc,
+        group.shift,
+        v,
+        state.synaptic[group.number],
+        threshold,
+        group.reset,
+        bias,
+        group.payload_shift,
+        group.how,
+        out,
+        traced,
+    )
 
 
 def _frames(block: Ints) -> Ints:

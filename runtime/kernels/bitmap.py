@@ -15,6 +15,9 @@ I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 Unsigned = NDArray[np.unsignedinteger[Any]]
 
+LOWEST_BIT = np.array([0] + [(byte & -byte).bit_length() - 1 for byte in range(1, 256)], np.uint8)
+"""Number of the lowest set bit of each byte."""
+
 
 @njit(cache=True)
 def _item(stream: U8, at: int, bits: int) -> int:
@@ -34,14 +37,12 @@ def _add(target: I32, at: int, bitmap: U8, weights: U8, bits: int, shift: int, f
     """Add one row to ``target``, shifted; its weights start at item ``at``; ``flip`` is -1 to subtract."""
     k = at
     for byte in range(bitmap.size):
-        column = byte << 3
         rest = int(np.int32(bitmap[byte]))
         while rest > 0:
-            if rest & 1:
-                target[column] += ((_item(weights, k, bits) ^ flip) - flip) << shift
-                k += 1
-            rest >>= 1
-            column += 1
+            column = (byte << 3) + int(np.int32(LOWEST_BIT[rest]))
+            target[column] += ((_item(weights, k, bits) ^ flip) - flip) << shift
+            k += 1
+            rest &= rest - 1
 
 
 @njit(cache=True)
@@ -105,17 +106,15 @@ def _add_conv(
     k = at
     additions = 0
     for byte in range(bitmap.size):
-        column = byte << 3
         rest = int(np.int32(bitmap[byte]))
         while rest > 0:
-            if rest & 1:
-                to = spot[tap[column]]
-                if to >= 0:
-                    target[plane[column] + to] += ((_item(weights, k, bits) ^ flip) - flip) << shift
-                    additions += 1
-                k += 1
-            rest >>= 1
-            column += 1
+            column = (byte << 3) + int(np.int32(LOWEST_BIT[rest]))
+            to = spot[tap[column]]
+            if to >= 0:
+                target[plane[column] + to] += ((_item(weights, k, bits) ^ flip) - flip) << shift
+                additions += 1
+            k += 1
+            rest &= rest - 1
     return additions
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
+I8 = NDArray[np.int8]
 U8 = NDArray[np.uint8]
 
 
@@ -28,23 +29,33 @@ def _item(row: U8, at: int, bits: int) -> int:
 
 
 @njit(cache=True)
-def _signed8(byte: int) -> int:
-    return (int(np.int32(byte)) ^ 128) - 128
+def _add(target: I32, row: I8, shift: int, flip: int) -> None:
+    """Add one row of 8-bit weights to ``target``, shifted; ``flip`` is -1 to subtract, else 0."""
+    for column in range(target.size):
+        # the mask tells LLVM that the shift stays inside 32 bits, which keeps the lanes narrow
+        target[column] += ((int(row[column]) ^ flip) - flip) << (shift & 31)
 
 
 @njit(cache=True)
-def _add(target: I32, row: U8, bits: int, shift: int, flip: int) -> None:
-    """Add one row to ``target``, shifted; ``flip`` is -1 to subtract, else 0."""
-    if bits == 8 and shift == 0 and flip == 0:
-        for column in range(target.size):
-            target[column] += _signed8(row[column])
-    elif bits == 8:
-        # the mask tells LLVM that the shift stays inside 32 bits, which keeps the lanes narrow
-        for column in range(target.size):
-            target[column] += ((_signed8(row[column]) ^ flip) - flip) << (shift & 31)
-    else:
-        for column in range(target.size):
-            target[column] += ((_item(row, column, bits) ^ flip) - flip) << shift
+def _add_packed(target: I32, row: U8, bits: int, shift: int, flip: int) -> None:
+    """As ``_add`` for narrow weights."""
+    for column in range(target.size):
+        target[column] += ((_item(row, column, bits) ^ flip) - flip) << shift
+
+
+@njit(cache=True)
+def _add_four(target: I32, a: I8, b: I8, c: I8, d: I8) -> None:
+    """Add four rows of 8-bit weights at once, so that ``target`` is read and written once for four."""
+    for column in range(target.size):
+        target[column] += (
+            np.int32(a[column]) + np.int32(b[column]) + np.int32(c[column]) + np.int32(d[column])
+        )
+
+
+@njit(cache=True)
+def _ones(value: I32, at: int) -> bool:
+    """Whether four events from ``at`` on are plain spikes."""
+    return bool(value[at] == 1 and value[at + 1] == 1 and value[at + 2] == 1 and value[at + 3] == 1)
 
 
 @njit(cache=True)
@@ -52,21 +63,32 @@ def linear(
     index: I32, value: I32, start: I64, acc: I32, extra: int, weights: U8, bits: int
 ) -> tuple[int, int]:
     """Scatter events of rows into ``acc`` (frames, columns); ``weights`` (rows, row bytes) u8."""
-    columns = acc.shape[1]
     additions = 0
+    signed = weights.view(np.int8)
+    quick = bits == 8 and extra == 0
     for frame in range(start.size - 1):
         target = acc[frame]
-        for event in range(start[frame], start[frame + 1]):
-            row = weights[index[event]]
+        event = start[frame]
+        while event < start[frame + 1]:
+            if quick and event + 4 <= start[frame + 1] and _ones(value, event):
+                rows = index[event : event + 4]
+                _add_four(target, signed[rows[0]], signed[rows[1]], signed[rows[2]], signed[rows[3]])
+                additions += target.size << 2
+                event += 4
+                continue
             flip = -1 if value[event] < 0 else 0
             rest = abs(int(value[event]))
             shift = extra
             while rest > 0:
                 if rest & 1:
-                    _add(target, row, bits, shift, flip)
-                    additions += columns
+                    if bits == 8:
+                        _add(target, signed[index[event]], shift, flip)
+                    else:
+                        _add_packed(target, weights[index[event]], bits, shift, flip)
+                    additions += target.size
                 rest >>= 1
                 shift += 1
+            event += 1
     return additions, 0
 
 
@@ -87,15 +109,26 @@ def _reach(spot: I32, taps: I32, place_y: I32, place_x: I32, y: int, x: int) -> 
 
 @njit(cache=True)
 def _add_conv(
+    target: I32, spot: I32, taps: I32, reached: int, area: int, row: I8, shift: int, flip: int
+) -> None:
+    """Add one channel's 8-bit row (planes of ``spot.size - 1`` taps) at the reached taps of every plane."""
+    kernel = spot.size - 1
+    for plane in range(target.size // area):
+        weights = row[plane * kernel : (plane + 1) * kernel]
+        into = target[plane * area : (plane + 1) * area]
+        for k in range(reached):
+            into[spot[k]] += ((int(weights[taps[k]]) ^ flip) - flip) << shift
+
+
+@njit(cache=True)
+def _add_conv_packed(
     target: I32, spot: I32, taps: I32, reached: int, area: int, row: U8, bits: int, shift: int, flip: int
 ) -> None:
-    """Add one channel's row (planes of ``spot.size - 1`` taps) at the reached taps of every plane."""
+    """As ``_add_conv`` for narrow weights."""
     kernel = spot.size - 1
-    planes = target.size // area
-    for plane in range(planes):
+    for plane in range(target.size // area):
         for k in range(reached):
-            at = plane * kernel + taps[k]
-            weight = _signed8(row[at]) if bits == 8 else _item(row, at, bits)
+            weight = _item(row, plane * kernel + taps[k], bits)
             target[plane * area + spot[k]] += ((weight ^ flip) - flip) << shift
 
 
@@ -123,6 +156,7 @@ def conv(
     outputs; ``spot`` and ``taps`` (kh * kw + 1): scratch.
     """
     additions = 0
+    signed = weights.view(np.int8)
     width = place_x.shape[0]
     inputs = place_y.shape[0] * width
     planes = span // area
@@ -138,7 +172,11 @@ def conv(
             shift = extra
             while rest > 0:
                 if rest & 1:
-                    _add_conv(target, spot, taps, reached, area, weights[channel], bits, shift, flip)
+                    if bits == 8:
+                        _add_conv(target, spot, taps, reached, area, signed[channel], shift, flip)
+                    else:
+                        row = weights[channel]
+                        _add_conv_packed(target, spot, taps, reached, area, row, bits, shift, flip)
                     additions += planes * reached
                 rest >>= 1
                 shift += 1

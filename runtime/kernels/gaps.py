@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
+I8 = NDArray[np.int8]
 U8 = NDArray[np.uint8]
 Unsigned = NDArray[np.unsignedinteger[Any]]
 
@@ -32,18 +33,33 @@ def _item(stream: U8, at: int, bits: int) -> int:
 
 
 @njit(cache=True)
-def _add(target: I32, at: int, until: int, codes: U8, weights: U8, bits: int, shift: int, flip: int) -> int:
-    """Add one row to ``target``, shifted; ``flip`` is -1 to subtract, else 0. Returns the additions."""
+def _add(target: I32, codes: U8, weights: I8, shift: int, flip: int) -> int:
+    """Add one row of 8-bit weights to ``target``, shifted; ``flip`` is -1 to subtract, else 0.
+
+    Returns the additions. An escape adds its weight, a zero, to the last column it skips: no branch.
+    """
     column = -1
     additions = 0
-    for k in range(at, until):
+    for k in range(codes.size):
         code = int(np.int32(codes[k]))
-        if code == ESCAPE:
-            column += ESCAPE
-        else:
-            column += code + 1
-            target[column] += ((_item(weights, k, bits) ^ flip) - flip) << shift
-            additions += 1
+        found = code != ESCAPE
+        column += code + found
+        target[column] += ((int(weights[k]) ^ flip) - flip) << shift
+        additions += found
+    return additions
+
+
+@njit(cache=True)
+def _add_packed(target: I32, codes: U8, first: int, stream: U8, bits: int, shift: int, flip: int) -> int:
+    """As ``_add`` for narrow weights, which start at item ``first`` of the stream."""
+    column = -1
+    additions = 0
+    for k in range(codes.size):
+        code = int(np.int32(codes[k]))
+        found = code != ESCAPE
+        column += code + found
+        target[column] += ((_item(stream, first + k, bits) ^ flip) - flip) << shift
+        additions += found
     return additions
 
 
@@ -62,6 +78,7 @@ def linear(
     """Scatter events of rows into ``acc`` (frames, columns)."""
     additions = 0
     decodes = 0
+    signed = weights.view(np.int8)
     for frame in range(start.size - 1):
         target = acc[frame]
         for event in range(start[frame], start[frame + 1]):
@@ -72,7 +89,10 @@ def linear(
             shift = extra
             while rest > 0:
                 if rest & 1:
-                    additions += _add(target, at, until, codes, weights, bits, shift, flip)
+                    if bits == 8:
+                        additions += _add(target, codes[at:until], signed[at:until], shift, flip)
+                    else:
+                        additions += _add_packed(target, codes[at:until], at, weights, bits, shift, flip)
                     decodes += until - at
                 rest >>= 1
                 shift += 1

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
+I8 = NDArray[np.int8]
 U8 = NDArray[np.uint8]
 Unsigned = NDArray[np.unsignedinteger[Any]]
 
@@ -30,24 +31,27 @@ def _item(stream: U8, at: int, bits: int) -> int:
 
 
 @njit(cache=True)
-def _signed8(byte: int) -> int:
-    return (int(np.int32(byte)) ^ 128) - 128
+def _add(target: I32, columns: Unsigned, weights: I8, shift: int, flip: int) -> None:
+    """Add one row of 8-bit weights to ``target``, shifted; ``flip`` is -1 to subtract, else 0.
+
+    Slices and signed bytes: 0.8 ns an addition against 1.7 by offsets into the whole arrays, on 784 rows of
+    40 weights.
+    """
+    if shift == 0 and flip == 0:
+        for k in range(columns.size):
+            target[columns[k]] += weights[k]
+    else:
+        for k in range(columns.size):
+            target[columns[k]] += ((int(weights[k]) ^ flip) - flip) << shift
 
 
 @njit(cache=True)
-def _add(
-    target: I32, at: int, until: int, indices: Unsigned, weights: U8, bits: int, shift: int, flip: int
+def _add_packed(
+    target: I32, columns: Unsigned, first: int, stream: U8, bits: int, shift: int, flip: int
 ) -> None:
-    """Add one row to ``target``, shifted; ``flip`` is -1 to subtract, else 0."""
-    if bits == 8 and shift == 0 and flip == 0:
-        for k in range(at, until):
-            target[indices[k]] += _signed8(weights[k])
-    elif bits == 8:
-        for k in range(at, until):
-            target[indices[k]] += ((_signed8(weights[k]) ^ flip) - flip) << shift
-    else:
-        for k in range(at, until):
-            target[indices[k]] += ((_item(weights, k, bits) ^ flip) - flip) << shift
+    """As ``_add`` for narrow weights, which start at item ``first`` of the stream."""
+    for k in range(columns.size):
+        target[columns[k]] += ((_item(stream, first + k, bits) ^ flip) - flip) << shift
 
 
 @njit(cache=True)
@@ -64,6 +68,7 @@ def linear(
 ) -> tuple[int, int]:
     """Scatter events of rows into ``acc`` (frames, columns)."""
     additions = 0
+    signed = weights.view(np.int8)
     for frame in range(start.size - 1):
         target = acc[frame]
         for event in range(start[frame], start[frame + 1]):
@@ -74,7 +79,10 @@ def linear(
             shift = extra
             while rest > 0:
                 if rest & 1:
-                    _add(target, at, until, indices, weights, bits, shift, flip)
+                    if bits == 8:
+                        _add(target, indices[at:until], signed[at:until], shift, flip)
+                    else:
+                        _add_packed(target, indices[at:until], at, weights, bits, shift, flip)
                     additions += until - at
                 rest >>= 1
                 shift += 1
@@ -94,27 +102,38 @@ def _reach(spot: I32, place_y: I32, place_x: I32, y: int, x: int) -> None:
 
 @njit(cache=True)
 def _add_conv(
+    target: I32, spot: I32, tap: I32, plane: I32, columns: Unsigned, weights: I8, shift: int, flip: int
+) -> int:
+    """Add one channel's row of 8-bit weights to the targets that exist; return how many did."""
+    additions = 0
+    for k in range(columns.size):
+        to = spot[tap[columns[k]]]
+        if to >= 0:
+            target[plane[columns[k]] + to] += ((int(weights[k]) ^ flip) - flip) << shift
+            additions += 1
+    return additions
+
+
+@njit(cache=True)
+def _add_conv_packed(
     target: I32,
-    origin: int,
     spot: I32,
     tap: I32,
     plane: I32,
-    at: int,
-    until: int,
-    indices: Unsigned,
-    weights: U8,
+    columns: Unsigned,
+    first: int,
+    stream: U8,
     bits: int,
     shift: int,
     flip: int,
 ) -> int:
-    """Add one channel's row to the targets that exist; return how many did."""
+    """As ``_add_conv`` for narrow weights, which start at item ``first`` of the stream."""
     additions = 0
-    for k in range(at, until):
-        column = indices[k]
-        to = spot[tap[column]]
+    for k in range(columns.size):
+        to = spot[tap[columns[k]]]
         if to >= 0:
-            weight = _signed8(weights[k]) if bits == 8 else _item(weights, k, bits)
-            target[origin + plane[column] + to] += ((weight ^ flip) - flip) << shift
+            weight = _item(stream, first + k, bits)
+            target[plane[columns[k]] + to] += ((weight ^ flip) - flip) << shift
             additions += 1
     return additions
 
@@ -145,15 +164,16 @@ def conv(
     """
     additions = 0
     decodes = 0
+    signed = weights.view(np.int8)
     width = place_x.shape[0]
     area = place_y.shape[0] * width
     for frame in range(start.size - 1):
-        target = acc[frame]
         for event in range(start[frame], start[frame + 1]):
             channel = index[event] // area
             inside = index[event] - channel * area
             y = inside // width
             _reach(spot, place_y, place_x, y, inside - y * width)
+            target = acc[frame, origin[channel] :]
             at = int(np.int64(pointers[channel]))
             until = int(np.int64(pointers[channel + 1]))
             flip = -1 if value[event] < 0 else 0
@@ -161,20 +181,14 @@ def conv(
             shift = extra
             while rest > 0:
                 if rest & 1:
-                    additions += _add_conv(
-                        target,
-                        origin[channel],
-                        spot,
-                        tap,
-                        plane,
-                        at,
-                        until,
-                        indices,
-                        weights,
-                        bits,
-                        shift,
-                        flip,
-                    )
+                    if bits == 8:
+                        additions += _add_conv(
+                            target, spot, tap, plane, indices[at:until], signed[at:until], shift, flip
+                        )
+                    else:
+                        additions += _add_conv_packed(
+                            target, spot, tap, plane, indices[at:until], at, weights, bits, shift, flip
+                        )
                     decodes += until - at
                 rest >>= 1
                 shift += 1
