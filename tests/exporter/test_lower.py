@@ -13,6 +13,7 @@ from exporter.lower import lower, table_matrix
 from exporter.plan import Kind, Memory, plan
 from exporter.targets import spk
 from runtime import container
+from runtime.container import layout
 from runtime.encodings import CANDIDATES, decode, size_bytes
 from runtime.errors import UnsupportedError
 from runtime.program import ConvSynapses, DiagonalSynapses, GatePopulation, NeuronPopulation
@@ -94,6 +95,9 @@ def test_flash_lines_are_the_arrays_of_the_file(case: str, tmp_path: Path) -> No
     memory = plan(program)
     assert memory.lines == plan(again).lines
     stored = sum(array.nbytes for table in again.tables for array in table.arrays.values())
+    content = (tmp_path / "model.spk").read_bytes()
+    manifest = layout.PREFIX.unpack_from(content)[3]
+    assert memory.flash_bytes == len(content) - layout.FIXED_BYTES - manifest
     kinds = (Kind.WEIGHTS, Kind.INDICES, Kind.POINTERS)
     assert sum(line.bytes for line in memory.lines if line.kind in kinds) == stored
     assert memory.flash_bytes + memory.ram_bytes == sum(line.bytes for line in memory.lines)

@@ -77,3 +77,20 @@ def test_the_nets_of_the_parity_tests_live_tie_clamp_and_go_below_zero() -> None
         ties, clamps = ties + result.counts.ties, clamps + result.counts.clamps
     assert ties > 0
     assert clamps > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("case", CASES)
+def test_all_legs_agree_on_many_seeds_and_widths(case: str, seed: int, tmp_path: Path) -> None:
+    graph = whole(case, seed, bits=(8, 4, 3, 2)[seed % 4], tight=seed % 3 > 0)
+    frames = np.ascontiguousarray(coded(graph, samples=32, seed=seed))
+    reference = run(graph, frames)
+    result = Engine(lower(graph)).run(frames, trace=True)
+    assert result.trace is not None
+    assert_same(result.trace, reference)
+    found = run_onnx(graph, frames, tmp_path / "model.onnx")
+    for name in reference.spikes:
+        np.testing.assert_array_equal(found[f"{name}.membranes"], reference.membranes[name], name)
+        np.testing.assert_array_equal(found[f"{name}.spikes"], reference.spikes[name], name)
+    np.testing.assert_array_equal(found["predictions"], reference.predictions)
