@@ -158,7 +158,8 @@ def page(report: dict[str, Any]) -> str:
         "# Digits over five seeds",
         "",
         "`python -m benchmarks.digits` on `configs/digits.toml`. Test: the last 360 samples, by other",
-        "writers, evaluated once after each seed's chain; every choice was made on a split of the first 1,437.",
+        "writers, evaluated once after each seed's chain; every choice was made on a split of the",
+        "first 1,437.",
         "",
         "| seed | dense | pruned | 8 bit | runtime | weight sparsity | bytes | ACs / sample | seconds |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -166,13 +167,14 @@ def page(report: dict[str, Any]) -> str:
     for one in report["seeds"]:
         lines.append(_line(str(one["seed"]), one, f"{one['total_seconds']:.0f}"))
     lines.append(_line("mean", report["mean"], ""))
-    lost, versions = report["points_lost"], report["versions"]
+    lost, mean, versions = report["points_lost"], report["mean"], report["versions"]
     lines += [
         "",
         f"Dense minus runtime: {lost['mean']:.2f} points on average ({lost['lowest']:.2f} to "
-        f"{lost['highest']:.2f}). Bytes are stored tables and neuron parameters; ACs are additions of",
-        f"events, to which {report['mean']['input_adds']:.0f} additions of the analog input come per sample; without "
-        f"events it would be {report['mean']['dense_synops']:.0f} operations.",
+        f"{lost['highest']:.2f}).",
+        "Bytes are stored tables and neuron parameters. ACs are additions of events; to them come",
+        f"{mean['input_adds']:.0f} additions of the analog input per sample. Without events it would be",
+        f"{mean['dense_synops']:.0f} operations.",
         "",
         "Measured with " + ", ".join(f"{name} {value}" for name, value in versions.items()) + ".",
         "Seconds are wall-clock and depend on what else the machine did.",
