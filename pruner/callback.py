@@ -39,6 +39,7 @@ class Pruning(Callback):
         self.events: list[EventRecord] = []
         self.masks: MaskSet
         self._plan = config.plan()
+        self._seed = config.seed
         self._event_of_step: dict[int, int] = {}
         self._meters: Meters | None = None
         self._gradients: dict[str, Tensor] = {}
@@ -55,6 +56,7 @@ class Pruning(Callback):
         self.masks = MaskSet(state.net, protected_layers(state.net, self.config))
         check_budget(self.masks, self.config)
         self.masks.close()
+        self._seed = self.config.seed + state.config.train.seed
         self._prepare(state.net, state.step)
 
     def after_backward(self, state: State) -> None:
@@ -127,7 +129,7 @@ class Pruning(Callback):
             meters.remove()
         gradients, self._gradients = self._gradients, {}
         normalize = NORMALIZATIONS[self.config.normalization]
-        generator = torch.Generator().manual_seed(self.config.seed * 100_003 + event)
+        generator = torch.Generator().manual_seed(self._seed * 100_003 + event)
         evidence = {}
         for name in self.masks.free:
             layer = self.masks.layers[name]

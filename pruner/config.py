@@ -47,6 +47,7 @@ class PruneConfig:
     gather_steps: int = 10
     """Training steps before each event over which activity and criticality are averaged."""
     seed: int = 0
+    """Added to the training's seed, for criteria that draw at random."""
 
     def __post_init__(self) -> None:
         _one_of("schedule", self.schedule, SCHEDULES)
