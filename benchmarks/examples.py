@@ -172,7 +172,7 @@ def page(report: Mapping[str, Any]) -> str:
         "validation part of the training data; test samples were evaluated once, with the configuration as",
         "it stands here. For `mitbih` the threshold on a beat's score is chosen on validation too.",
         "",
-        "| example | wanted on test | dense | seeds | epochs | seconds | sparsity, bits | after that | legs |",
+        "| example | wanted | dense | seeds | epochs | seconds | sparsity, bits | after that | legs |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [_line(name, report[name]) for name in EXAMPLES if name in report]
