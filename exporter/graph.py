@@ -32,7 +32,8 @@ class Input:
 class Linear:
     """``y = weight @ x + bias``; weight (out, in). ``delay`` whole steps before the result arrives:
     a cycle must pass through a delay of at least 1. ``scale`` (out,) or None: the real value of one
-    unit of an integer weight. ``shift``: see ``runtime.program.Projection`` (integer graphs only)."""
+    unit of an integer weight. ``shift``: see ``runtime.program.Projection`` (integer graphs only, which
+    carry no ``bias``: the neuron has taken it over)."""
 
     name: str
     source: str

@@ -160,6 +160,41 @@ def sew_net(rng: np.random.Generator) -> Graph:
     return b.done()
 
 
+def input_pool_net(rng: np.random.Generator) -> Graph:
+    """An average of direct input, and a sum of spikes of a map that its windows do not fill."""
+    b = Build(rng, InputSpec((2, 9, 8), Coding.DIRECT, 6, bits=5, scale=1 / 31, constant=True))
+    avg = b.add(Pool("avg", "in", PoolKind.AVERAGE, (2, 2), (2, 2)))
+    n1 = b.neuron("n1", b.conv("c1", avg, (3, 2, 2, 2), dilation=(1, 2)))
+    total = b.add(Pool("total", n1, PoolKind.SUM, (2, 1), (2, 1)))
+    b.neuron("out", b.linear("fc", b.add(Flatten("flat", total)), (4, 6)))
+    return b.done()
+
+
+def flat_current_net(rng: np.random.Generator) -> Graph:
+    """Currents of a convolution and of a linear layer that meet in a flat population; a diagonal."""
+    b = Build(rng, MAP)
+    flat_in = b.add(Flatten("flat in", "in"))
+    currents = b.add(Flatten("flat c1", b.conv("c1", "in", (3, 2, 3, 3), stride=(2, 2))))
+    n1 = b.neuron("n1", b.add(Add("sum", (currents, b.linear("fc1", flat_in, (18, 84))))))
+    n2 = b.neuron("n2", b.add(Scale("diagonal", n1, b.reals(18))), IF)
+    b.neuron("out", b.linear("fc", n2, (4, 18)))
+    return b.done()
+
+
+def pooled_sum_net(rng: np.random.Generator) -> Graph:
+    """Two convolutions summed before a max pool of currents; spikes of two maps added behind pools."""
+    b = Build(rng, MAP)
+    first = b.conv("c1", "in", (3, 2, 3, 3), padding=(1, 1))
+    second = b.conv("c2", "in", (3, 2, 1, 1))
+    total = b.add(Add("sum", (first, second)))
+    n1 = b.neuron("n1", b.add(Pool("pool", total, PoolKind.MAX, (2, 2), (2, 2))))
+    n2 = b.neuron("n2", b.conv("c3", n1, (3, 3, 3, 3), padding=(1, 1)))
+    gate = b.add(Pool("gate", n2, PoolKind.MAX, (3, 3), (1, 1), (1, 1)))
+    both = b.add(Flatten("flat", b.add(Add("both", (n1, gate)))))
+    b.neuron("out", b.linear("fc", both, (4, 27)))
+    return b.done()
+
+
 def _direct(**options: object) -> InputSpec:
     base = InputSpec((12,), Coding.DIRECT, 8, bits=6, scale=1 / 63)
     return replace(base, **options)  # type: ignore[arg-type]
@@ -189,6 +224,9 @@ CASES: dict[str, Case] = {
     "recurrent": recurrent_net,
     "residual": residual_net,
     "spike sum": sew_net,
+    "input pool": input_pool_net,
+    "flat current": flat_current_net,
+    "pooled sum": pooled_sum_net,
 }
 
 
