@@ -133,8 +133,19 @@ def print_timings(result: Timing) -> None:
 
 
 def print_summary(summary: Mapping[str, object], output: Path) -> None:
-    rows = ((k, _word(v)) for k, v in summary.items() if not isinstance(v, (dict, list)))
-    print_table("Summary", ("figure", "measured"), rows)
+    """This run's figures beside the five-seed means where there are any, then legs and devices."""
+    means = cast(Mapping[str, object], summary.get("five_seeds") or {})
+    told = {k: v for k, v in summary.items() if v is not None and not isinstance(v, (Mapping, list))}
+    if means:
+        rows = [(k, _word(v), _word(means[k]) if k in means else "") for k, v in told.items()]
+        print_table("Summary", ("figure", "this run", "mean of five seeds"), rows)
+    else:
+        print_table("Summary", ("figure", "this run"), ((k, _word(v)) for k, v in told.items()))
+    legs = cast(Mapping[str, Mapping[str, int]], summary["verify"])
+    names = ("differing_spikes", "differing_membranes", "differing_predictions")
+    counted = ((leg, *(f"{found[name]:,}" for name in names)) for leg, found in legs.items())
+    columns = ("leg", "spikes", "membranes", "predictions")
+    print_table("Differences of each leg from the reference", columns, counted)
     devices = cast(Mapping[str, bool], summary["devices"])
     print_table(
         "Devices", ("device", "verdict"), ((k, "fits" if v else "does not fit") for k, v in devices.items())

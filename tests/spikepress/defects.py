@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 import exporter.reference_neuron
-import runtime.kernels.neuron
+import runtime.kernels.lif
 import spikepress.legs
 import trainer.checkpoint
 import trainer.integer_neuron
@@ -78,11 +78,24 @@ def plant_in_reference(run, defect, patch):
         graph_file.save(wrong_graph(graph_file.load(run / "graph.npz"), defect), run / "graph.npz")
 
 
+def update_toward_zero(acc, v, threshold, amount, bias, how, out, traced):
+    """The runtime's LIF kernel in plain numpy, but for how its leak rounds."""
+    k1, m1, k2, m2, left, half, right, keep, lowest, highest, fires = (int(x) for x in how)
+    for step in range(len(out)):
+        drive = ((acc[step if len(acc) > 1 else 0].astype(np.int64) << left) + half) >> right
+        old = v.astype(np.int64)
+        u = old - (truncated(old, k1) & m1) - (truncated(old, k2) & m2) + drive + bias
+        fired = (u >= threshold) & bool(fires)
+        v[:] = np.clip(np.where(fired, (u & keep) + amount, u), lowest, highest)
+        out[step] = fired
+        if len(traced):
+            traced[step] = v
+    return 0, 0, 0
+
+
 def plant_in_runtime(run, defect, patch):
     if defect == "leak rounding":
-        kernel = runtime.kernels.neuron
-        patch.setattr(kernel, "update", kernel.update.py_func)
-        patch.setattr(kernel, "_decay", lambda v, k1, k2: v - int(truncated(v, k1)))
+        patch.setattr(runtime.kernels.lif, "update", update_toward_zero)
     else:
         graph = wrong_graph(graph_file.load(run / "graph.npz"), defect)
         spk.export(lower(graph), run / "model.spk")
