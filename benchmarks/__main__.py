@@ -1,0 +1,34 @@
+"""Runs the benchmarks by name, or all of them: ``python -m benchmarks [NAME ...]``.
+
+Each writes what it measured under ``docs/results/``. All of them together take hours, most of that in
+``examples``; each is also a command of its own with options, ``python -m benchmarks.NAME --help``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+
+BENCHMARKS = {
+    "training_step": "a training step beside snnTorch and SpikingJelly",
+    "digits": "the demonstration's chain over five seeds",
+    "examples": "the example configurations on their data sets",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 0 when every benchmark named ran to its end."""
+    listing = "; ".join(f"{name}: {what}" for name, what in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar="NAME", help=listing)
+    failed = 0
+    for name in parser.parse_args(arguments).names or BENCHMARKS:
+        print(f"{name}: {BENCHMARKS[name]}", flush=True)
+        failed |= subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
