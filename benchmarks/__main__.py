@@ -22,9 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0 when every benchmark named ran to its end."""
     listing = "; ".join(f"{name}: {what}" for name, what in BENCHMARKS.items())
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar="NAME", help=listing)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=listing)
+    names = parser.parse_args(arguments).names or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"found benchmark {unknown[0]!r}, expected one of {', '.join(BENCHMARKS)}")
     failed = 0
-    for name in parser.parse_args(arguments).names or BENCHMARKS:
+    for name in names:
         print(f"{name}: {BENCHMARKS[name]}", flush=True)
         failed |= subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
     return 1 if failed else 0
