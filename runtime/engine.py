@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +32,18 @@ MAX_SAMPLES = 64
 @dataclass(frozen=True)
 class Result:
     """Of a whole-sample run: ``scores`` (samples, outputs), ``predictions`` (samples,) the lowest index
-    among the maxima, ``counts`` over all samples, and the ``trace`` if it was asked for."""
+    among the maxima, and the ``trace`` if it was asked for."""
 
     scores: NDArray[np.int64]
     predictions: NDArray[np.int64]
-    counts: Counts
     trace: Trace | None
+    _tally: Tally
+    _network: Network
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Counts over all samples, made when first asked for: a tenth of one small sample's time."""
+        return counts(self._tally, self._network.program, self._network.neurons)
 
 
 class Engine:
@@ -53,8 +60,9 @@ class Engine:
         self.stored_bytes = sum(table_bytes(table) for table in program.tables)
         """Bytes of the tables as a file holds them."""
         self.execution_bytes = sum(table_bytes(table) for table in executed.tables)
-        """Bytes of the tables that run; equal to ``stored_bytes`` under ``Objective.FLASH``."""
+        """Bytes of the tables that run, address tables aside; ``stored_bytes`` under ``Objective.FLASH``."""
         self._network = Network(executed)
+        self._neurons = sum(n_neurons(population) for population in program.populations)
         self._whole: State | None = None
         self._stream: State | None = None
         self._scores = np.zeros((1, 0), np.int64)
@@ -74,8 +82,8 @@ class Engine:
             part = frames[:, first : first + width]
             scores[first : first + width] = self._run_part(part, block, tally, keep, first)
         predictions = scores.argmax(axis=1)
-        made = counts(tally, self.program, self._network.neurons)
-        return Result(scores, predictions, made, keep.trace(scores, predictions) if keep else None)
+        traced = keep.trace(scores, predictions) if keep else None
+        return Result(scores, predictions, traced, tally, self._network)
 
     def reset(self) -> None:
         """Start a new streamed sample."""
@@ -144,19 +152,14 @@ class Engine:
         repeated = found.strides[0] == 0
         if spec.constant and not repeated and np.any(found[1:] != found[:1]):
             raise DataError("coded input: found a change within a sample, expected a constant direct input")
-        highest = (1 << spec.bits) - 1
-        lowest = -highest if spec.signed else 0
         seen = found[:1] if repeated or spec.constant else found
-        if seen.size and (seen.min() < lowest or seen.max() > highest):
-            raise DataError(
-                f"coded input: found values in {seen.min()}..{seen.max()}, expected {lowest}..{highest}"
-            )
+        _check_values(seen, -(1 << spec.bits) + 1 if spec.signed else 0, (1 << spec.bits) - 1)
         flat = seen.reshape(len(seen), found.shape[1], math.prod(spec.shape)).astype(np.int32, copy=False)
-        return np.broadcast_to(flat, (len(found), *flat.shape[1:]))
+        return flat if len(flat) == len(found) else np.broadcast_to(flat, (len(found), *flat.shape[1:]))
 
     def _block(self, steps: int, samples: int) -> tuple[int, int]:
         """Steps of a block and samples side by side."""
-        total = sum(n_neurons(population) for population in self.program.populations)
+        total = self._neurons
         block = min(steps, max(1, BLOCK_ITEMS // total)) if self._network.feedforward else 1
         return block, max(1, min(samples, MAX_SAMPLES, BLOCK_ITEMS // (block * total)))
 
@@ -194,3 +197,16 @@ class Engine:
 
     def _no_scores(self, samples: int) -> NDArray[np.int64]:
         return before_first_step(self.program.readout, samples, n_neurons(self._output))
+
+
+def _check_values(seen: NDArray[np.integer], lowest: int, highest: int) -> None:
+    """Refuse values outside the range. One pass where nothing is negative: as unsigned, those are large."""
+    if seen.size == 0 or seen.dtype.kind == "b":
+        return
+    unsigned = np.dtype(f"u{seen.itemsize}").newbyteorder(seen.dtype.byteorder)
+    if lowest == 0 and int(seen.view(unsigned).max()) <= highest:
+        return
+    if seen.min() < lowest or seen.max() > highest:
+        raise DataError(
+            f"coded input: found values in {seen.min()}..{seen.max()}, expected {lowest}..{highest}"
+        )

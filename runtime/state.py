@@ -47,9 +47,11 @@ class State:
         """Back to the start of a sample."""
         for number, population in neurons.items():
             self.v[number][:] = population.start
-            self.synaptic[number].fill(0)
+            if population.cuba:
+                self.synaptic[number].fill(0)
         for past, payload in zip(self.history, self.payload, strict=True):
-            payload[:past] = 0
+            if past:
+                payload[:past] = 0
         self.started = False
 
     def carry(self, before: State) -> None:

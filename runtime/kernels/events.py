@@ -13,6 +13,13 @@ I64 = NDArray[np.int64]
 
 
 @njit(cache=True)
+def _any(eight: I32) -> bool:
+    """Whether one of eight payloads is not zero."""
+    low = eight[0] | eight[1] | eight[2] | eight[3]
+    return bool((low | eight[4] | eight[5] | eight[6] | eight[7]) != 0)
+
+
+@njit(cache=True)
 def extract(payload: I32, index: I32, value: I32, start: I64) -> int:
     """Write the nonzeros of ``payload`` (frames, neurons) i32 as an event list; return their number.
 
@@ -23,10 +30,14 @@ def extract(payload: I32, index: I32, value: I32, start: I64) -> int:
     start[0] = 0
     for frame in range(frames):
         row = payload[frame]
-        for neuron in range(neurons):
-            index[found] = neuron
-            value[found] = row[neuron]
-            found += row[neuron] != 0
+        for first in range(0, neurons, 8):
+            until = min(first + 8, neurons)
+            if until == first + 8 and not _any(row[first:until]):
+                continue
+            for neuron in range(first, until):
+                index[found] = neuron
+                value[found] = row[neuron]
+                found += row[neuron] != 0
         start[frame + 1] = found
     return found
 
