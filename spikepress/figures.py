@@ -93,7 +93,7 @@ def synops_by_layer(counts: Counts) -> Plot:
         "additions per sample",
         series,
         note="Effective: spikes times surviving targets, or additions of direct input."
-        " Dense: every synapse at every computed step.",
+        " Dense: every synapse at every computed step. Every set bit of a payload is an addition of its own.",
     )
 
 

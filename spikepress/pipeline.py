@@ -75,8 +75,6 @@ def train(
     classes = data.info.classes
     n_classes = len(classes) or (1 if data.train.y.ndim == 1 else data.train.y.shape[1])
     net = build.build_net(settings.config, spec, n_classes, classes)
-    if not resume:
-        run.log.unlink(missing_ok=True)
     work = _Work(run, "dense", settings.config, data, resume)
     return _fit(net, work, (), notify)
 
@@ -101,11 +99,10 @@ def prune(
     rules = replace(settings.prune, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
     net = checkpoint.load(run.require(run.checkpoint("dense"), "spikepress train"))
     config = settings.stage(settings.prune_epochs, settings.prune_lr)
-    log = run.path / "prune.jsonl"
     if not resume:
-        log.unlink(missing_ok=True)
+        run.prune_log.unlink(missing_ok=True)
     work = _Work(run, "pruned", config, _splits(settings, data_dir), resume)
-    return _fit(net, work, (Pruning(rules, log),), notify)
+    return _fit(net, work, (Pruning(rules, run.prune_log),), notify)
 
 
 def quantize(

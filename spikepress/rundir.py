@@ -11,6 +11,7 @@ from typing import cast
 from exporter.files import write_whole
 from runtime.errors import DataError, OutputError
 
+STAGES = ("dense", "pruned", "pruned-quantized", "dense-quantized")
 QUANTIZED_STAGES = ("pruned-quantized", "dense-quantized")
 
 
@@ -27,6 +28,11 @@ class RunDirectory:
     @property
     def log(self) -> Path:
         return self.path / "log.jsonl"
+
+    @property
+    def prune_log(self) -> Path:
+        """One line a pruning event, with stored bytes by layer."""
+        return self.path / "prune.jsonl"
 
     @property
     def program(self) -> Path:
@@ -71,6 +77,17 @@ class RunDirectory:
     def checkpoint(self, stage: str) -> Path:
         """``stage``: dense, dense-quantized, pruned or pruned-quantized."""
         return self.path / f"{stage}.safetensors"
+
+    def clear(self) -> None:
+        """Removes what an earlier run left here, so that no stage takes up another network's files. Only
+        files that a run writes are touched."""
+        for stage in STAGES:
+            for name in (stage, f"{stage}-last", f"{stage}-best"):
+                self.checkpoint(name).unlink(missing_ok=True)
+                self.checkpoint(name).with_suffix(".json").unlink(missing_ok=True)
+        written = (self.program, self.onnx, self.traced_onnx, self.graph, self.whole_graph, self.float_graph)
+        for file in (*written, self.log, self.prune_log, self.stages, self.summary, self.page):
+            file.unlink(missing_ok=True)
 
     @property
     def is_quantized(self) -> bool:

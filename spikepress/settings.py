@@ -87,7 +87,7 @@ def start_run(config: str | Path, run: RunDirectory, seed: int | None) -> Settin
     if seed is not None:
         text = with_seed(text, seed)
     settings = parse_settings(text, folder, str(config))
-    run.create()
+    run.create().clear()
     run.config.write_text(text, encoding="utf-8")
     if settings.config.model is not None:
         _copy_module(folder / settings.config.model.module.partition(":")[0], run)

@@ -51,7 +51,7 @@ def short(value: float, percent: bool = False) -> str:
         return f"{value * 100:.4g} %"
     if value and abs(value) < 0.01:
         return f"{value:.2g}"
-    if abs(value) >= 10_000 or value == int(value):
+    if abs(value) >= 1_000 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.4g}"
 

@@ -31,7 +31,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     table = Table(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
         words = column in WORDY
-        table.add_column(column, justify="left" if index == 0 or words else "right", no_wrap=not words)
+        table.add_column(column, justify="left" if index == 0 or words else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     _console().print(table)

@@ -12,6 +12,15 @@ def test_a_folder_that_cannot_be_made_is_refused_with_its_name(tmp_path):
         RunDirectory(tmp_path / "file" / "run").create()
 
 
+def test_starting_anew_clears_what_a_run_wrote_and_nothing_else(tmp_path):
+    run = RunDirectory(tmp_path).create()
+    for file in (run.program, run.checkpoint("pruned"), run.stages, run.page):
+        file.touch()
+    (tmp_path / "notes.txt").touch()
+    run.clear()
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 def test_a_file_of_a_run_names_the_run(tmp_path):
     run = RunDirectory(tmp_path / "run").create()
     write_json(run.summary, {"accuracy": 0.5})
