@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -133,3 +134,13 @@ def test_the_public_surface_is_pinned():
 def test_the_version_lives_in_one_place():
     text = (ROOT / "setup.cfg").read_text(encoding="utf-8")
     assert "\nversion = attr: spikepress.__version__\n" in text
+
+
+def test_the_readme_lists_every_command_and_every_make_target():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `spikepress (\w+)", readme, re.MULTILINE)
+    registered = [entry.name or entry.callback.__name__ for entry in app.registered_commands]
+    assert sorted(listed) == sorted(registered) == sorted(VERBS)
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for target in phony[1].split():
+        assert target == "clean" or f"`make {target}`" in readme
