@@ -31,6 +31,9 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Seed; default: the con
 Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Use only the first so many samples.")]
 
 
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from where the run directory stopped.")]
+
+
 def _print_json(values: object) -> None:
     typer.echo(json.dumps(values, indent=2))
 
@@ -64,7 +67,7 @@ def train(
     output: Annotated[Path, typer.Option(help="Run directory to write.")] = Path("runs/train"),
     seed: Seed = None,
     data_dir: DataDir = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the run directory's last epoch.")] = False,
+    resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a dense network into a run directory."""
@@ -83,6 +86,7 @@ def prune(
     ] = None,
     criterion: Annotated[str | None, typer.Option(help="What decides which synapses go.")] = None,
     data_dir: DataDir = None,
+    resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Prune the trained network while it goes on learning, then fine-tune it in quantized form."""
@@ -90,8 +94,10 @@ def prune(
     from spikepress.pipeline import quantize as run_quantize
 
     with shown() as notify:
-        pruned = run_prune(run_dir, sparsity=sparsity, criterion=criterion, data_dir=data_dir, notify=notify)
-        quantized = run_quantize(run_dir, data_dir=data_dir, notify=notify)
+        pruned = run_prune(
+            run_dir, sparsity=sparsity, criterion=criterion, data_dir=data_dir, resume=resume, notify=notify
+        )
+        quantized = run_quantize(run_dir, data_dir=data_dir, resume=resume, notify=notify)
     _tell(
         {"pruned": pruned.as_json(), "quantized": quantized.as_json()},
         f"{pruned.sentence}\n{quantized.sentence}",

@@ -145,9 +145,12 @@ def _splits(settings: Settings, data_dir: Path | None) -> Splits:
 
 def _fit(net: SpikingNet, work: _Work, callbacks: Sequence[Callback], notify: Notify) -> Outcome:
     from spikepress.watch import ShowProgress, WriteSparsity
-    from trainer import loop
+    from trainer import checkpoint, loop
 
     start = time.perf_counter()
+    done = work.run.checkpoint(work.stage)
+    if work.resume and done.exists():
+        return _finished(checkpoint.load(done, net), work, start)
     watching = (*callbacks, WriteSparsity(), ShowProgress(work.stage, notify))
     where = loop.Run(work.run.path, work.stage, work.resume)
     loop.fit(net, work.data, work.config, watching, where)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,23 +15,34 @@ from runtime.errors import DataError
 from runtime.spec import Coding, InputSpec
 from spikepress.rundir import RunDirectory
 
-if TYPE_CHECKING:
-    from trainer.datasets import Samples
+
+@dataclass(frozen=True)
+class TestSamples:
+    """Raw integer samples ``x`` (n, ...) and their labels ``y`` (n, ...)."""
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+
+    __test__ = False  # not a class of tests, whatever its name begins with
+
+    def __len__(self) -> int:
+        return len(self.x)
 
 
-def samples_of_test(run: RunDirectory, data: str | None = None, data_dir: Path | None = None) -> Samples:
+def samples_of_test(run: RunDirectory, data: str | None = None, data_dir: Path | None = None) -> TestSamples:
     """The test samples of ``data`` (a data set's name or an ``.npz`` with x and y), by default of the data
     set that the run was configured with. DataError when there is none."""
-    from trainer import datasets
-
     if data is not None and data.endswith(".npz"):
         return _from_file(Path(data))
+    from trainer import datasets
+
     name, options = _configured(run)
     if data is not None and data != name:
         name, options = data, {}
     if name is None:
         raise DataError(f"{run.path}: found no config.toml that names a data set, expected one or --data")
-    return datasets.load(name, data_dir, options).test
+    found = datasets.load(name, data_dir, options).test
+    return TestSamples(found.x, found.y)
 
 
 def _configured(run: RunDirectory) -> tuple[str | None, Mapping[str, Any]]:
@@ -40,9 +52,7 @@ def _configured(run: RunDirectory) -> tuple[str | None, Mapping[str, Any]]:
     return table.get("name"), {key: value for key, value in table.items() if key != "name"}
 
 
-def _from_file(path: Path) -> Samples:
-    from trainer.datasets import Samples
-
+def _from_file(path: Path) -> TestSamples:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -52,7 +62,7 @@ def _from_file(path: Path) -> Samples:
         raise DataError(f"data {path}: found arrays {sorted(arrays)}, expected x and y of one length")
     if not np.issubdtype(arrays["x"].dtype, np.integer):
         raise DataError(f"data {path}: found x of {arrays['x'].dtype}, expected integers")
-    return Samples(arrays["x"], arrays["y"])
+    return TestSamples(arrays["x"], arrays["y"])
 
 
 def stress_samples(spec: InputSpec, shape: tuple[int, ...], count: int = 16) -> NDArray[np.int32]:

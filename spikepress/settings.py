@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
+from exporter.files import write_whole
 from pruner.config import PruneConfig
 from runtime.errors import ConfigError
 from spikepress.rundir import RunDirectory
@@ -88,7 +89,7 @@ def start_run(config: str | Path, run: RunDirectory, seed: int | None) -> Settin
         text = with_seed(text, seed)
     settings = parse_settings(text, folder, str(config))
     run.create().clear()
-    run.config.write_text(text, encoding="utf-8")
+    write_whole(run.config, text.encode())
     if settings.config.model is not None:
         _copy_module(folder / settings.config.model.module.partition(":")[0], run)
     return load_settings(run)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,18 +108,25 @@ def _systems(run: RunDirectory, program: Program) -> Iterator[_System]:
     for objective in Objective:
         engine = Engine(program, objective)
         yield _System(f"spikepress, {objective.value}", engine.execution_bytes, _runtime_predict(engine))
-    if run.onnx.exists():
-        yield _System("onnxruntime", run.onnx.stat().st_size, _onnx_predict(run.onnx))
-    yield from _torch_system(run)
+    for made in (_onnx_system, _torch_system):
+        with suppress(ModuleNotFoundError):
+            yield from made(run)
 
 
 def _runtime_predict(engine: Engine) -> Callable[[Coded], int]:
     return lambda coded: int(engine.run(coded).predictions[0])
 
 
-def _onnx_predict(path: Path) -> Callable[[Coded], int]:
-    session = onnx_session.opened(path)
-    return lambda coded: int(onnx_session.outputs(session, coded)["predictions"][0])
+def _onnx_system(run: RunDirectory) -> Iterator[_System]:
+    """The exported model in ONNX Runtime."""
+    if not run.onnx.exists():
+        return
+    session = onnx_session.opened(run.onnx)
+
+    def predict(coded: Coded) -> int:
+        return int(onnx_session.outputs(session, coded)["predictions"][0])
+
+    yield _System("onnxruntime", run.onnx.stat().st_size, predict)
 
 
 def _torch_system(run: RunDirectory) -> Iterator[_System]:

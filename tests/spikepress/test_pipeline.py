@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -159,3 +161,61 @@ def test_the_packaged_digits_are_those_of_the_documentation():
     ]
     for original, packaged in pairs:
         assert packaged.read_text(encoding="utf-8") == original.read_text(encoding="utf-8")
+
+
+def test_resuming_a_finished_run_changes_nothing(small_run, tmp_path):
+    shutil.copytree(small_run, tmp_path / "run")
+    sp.train("ignored, the run has its own", tmp_path / "run", resume=True)
+    sp.prune(tmp_path / "run", resume=True)
+    sp.quantize(tmp_path / "run", resume=True)
+    sp.export(tmp_path / "run")
+    for name in ("model.spk", "log.jsonl", "dense.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (small_run / name).read_bytes()
+
+
+def test_a_run_that_was_cut_short_ends_as_one_that_was_not(small_run, tmp_path):
+    class CutError(Exception):
+        pass
+
+    def cut(stage, share):
+        if share > 0.5:
+            raise CutError
+
+    (tmp_path / "small.toml").write_text(CONFIG, encoding="utf-8")
+    with pytest.raises(CutError):
+        sp.train(tmp_path / "small.toml", tmp_path / "run", notify=cut)
+    outcome = sp.train(tmp_path / "small.toml", tmp_path / "run", resume=True)
+    assert outcome.stage == "dense"
+    name = "dense.safetensors"
+    assert (tmp_path / "run" / name).read_bytes() == (small_run / name).read_bytes()
+
+
+MISSING = ("torch", "onnx", "onnxruntime", "sklearn", "safetensors", "jinja2")
+
+
+def with_base_install_only(*arguments):
+    """The command in an interpreter to which every optional package is missing."""
+    lines = (
+        "import sys",
+        f"sys.modules.update(dict.fromkeys({MISSING!r}))",
+        f"sys.argv = {['spikepress', *map(str, arguments)]!r}",
+        "from spikepress.__main__ import main",
+        "main()",
+    )
+    command = [sys.executable, "-c", "\n".join(lines)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_base_install_runs_a_file_and_names_the_extra_it_lacks(small_run, tmp_path):
+    rng = np.random.default_rng(3)
+    np.savez(tmp_path / "mine.npz", x=rng.integers(0, 17, (5, 1, 8, 8)), y=np.arange(5))
+    for arguments in (("info", small_run), ("devices", "--model", small_run)):
+        assert with_base_install_only(*arguments).returncode == 0
+    for verb in ("run", "bench"):
+        done = with_base_install_only(
+            verb, small_run / "model.spk", "--data", tmp_path / "mine.npz", "--json"
+        )
+        assert done.returncode == 0, done.stderr
+    done = with_base_install_only("verify", small_run, "--data", tmp_path / "mine.npz")
+    assert done.returncode == 2
+    assert "pip install spikepress[" in done.stderr
