@@ -84,13 +84,11 @@ def _deployed(measured: Measured) -> dict[str, Any]:
 
 
 def _differences(verified: Verification) -> dict[str, dict[str, int]]:
+    """Differing values of each leg, over the network itself and its narrow twin."""
+    names = ("differing_spikes", "differing_membranes", "differing_predictions")
+    pairs = zip(verified.legs, verified.saturated, strict=True)
     return {
-        leg.leg: {
-            "differing_spikes": leg.differing_spikes,
-            "differing_membranes": leg.differing_membranes,
-            "differing_predictions": leg.differing_predictions,
-        }
-        for leg in verified.legs
+        leg.leg: {name: getattr(leg, name) + getattr(twin, name) for name in names} for leg, twin in pairs
     }
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from spikepress.catalog import Device, Resource, Verdict
 
 if TYPE_CHECKING:
+    from spikepress.exactness import LegResult
     from spikepress.page import Report
     from spikepress.pipeline import Outcome
     from spikepress.timing import Timing
@@ -75,7 +76,7 @@ def print_report(report: Report) -> None:
     print_verdicts(report.verdicts)
 
 
-def print_verification(result: Verification) -> None:
+def _print_legs(title: str, legs: Sequence[LegResult]) -> None:
     rows = (
         (
             leg.leg,
@@ -84,10 +85,16 @@ def print_verification(result: Verification) -> None:
             f"{leg.differing_membranes:,}",
             f"{leg.differing_predictions:,}",
         )
-        for leg in result.legs
+        for leg in legs
     )
     columns = ("leg", "verdict", "spikes", "membranes", "predictions")
-    print_table(f"Differences from the reference over {result.samples:,} samples", columns, rows)
+    print_table(title, columns, rows)
+
+
+def print_verification(result: Verification) -> None:
+    given = f"{result.samples:,} test and {result.stress:,} stress samples"
+    _print_legs(f"Differences from the reference over {given}", result.legs)
+    _print_legs(f"The same with bounds that clamp {result.clamps:,} membranes", result.saturated)
     layers = (
         (
             x.layer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from spikepress.legs import LEGS, Artifacts, Coded, Leg, integer_parameters, leg
 from spikepress.progress import Notify, silent
 from spikepress.rundir import run_directory_of
 from spikepress.samples import samples_of_test, stress_samples
+from spikepress.saturation import saturated
 
 ALL_LEGS = tuple(leg.value for leg in Leg)
 
@@ -26,33 +28,39 @@ CHUNK = 64
 
 @dataclass(frozen=True)
 class Verification:
-    """Each leg against the reference on ``samples`` test samples and ``stress`` made-up extreme ones.
-    ``activity`` describes the reference's layers: rates on the test samples, counts over both."""
+    """Each leg against the reference on ``samples`` test samples and ``stress`` made-up extreme ones, and
+    ``saturated`` on the stress samples with bounds narrow enough to clamp. ``activity`` describes the
+    reference's layers: rates on the test samples, counts over both; ``clamps`` those of the narrow twin."""
 
     samples: int
     stress: int
     legs: tuple[LegResult, ...]
     activity: tuple[LayerActivity, ...]
+    saturated: tuple[LegResult, ...]
+    clamps: int
 
     @property
     def exact(self) -> bool:
-        return all(leg.exact for leg in self.legs)
+        return all(leg.exact for leg in (*self.legs, *self.saturated))
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """One sentence for each leg that departs, and for each layer whose activity proves little."""
-        departing = (
-            f"{leg.leg} first departs at {leg.first.sentence}." for leg in self.legs if leg.first is not None
-        )
+        departing = [_departure(leg, "") for leg in self.legs]
+        departing += [_departure(leg, " with narrow bounds") for leg in self.saturated]
         idle = (
             f"Layer {layer.layer} spikes in {layer.rate:.2%} of its neuron-steps, expected 1 to 50 %."
             for layer in self.activity
             if not layer.within_limits
         )
-        return (*departing, *idle)
+        return (*filter(None, departing), *idle)
 
     def as_json(self) -> dict[str, object]:
         return {"exact": self.exact, **asdict(self), "sentences": list(self.sentences)}
+
+
+def _departure(leg: LegResult, where: str) -> str:
+    return "" if leg.first is None else f"{leg.leg}{where} first departs at {leg.first.sentence}."
 
 
 def verify(
@@ -69,39 +77,52 @@ def verify(
     Raises SpikepressError for legs, data or artefacts that are missing or damaged; a leg that differs is
     no error but a result.
     """
-    chosen = [leg_of(name) for name in legs]
+    chosen = tuple(leg_of(name) for name in legs)
     if not chosen:
         raise ConfigError("verify --legs: found none, expected at least one")
     artifacts = Artifacts(run_directory_of(model))
     x = samples_of_test(artifacts.run, data, data_dir).x[:samples]
     spec = input_of(artifacts.graph).spec
-    stress = stress_samples(spec, x.shape[1:])
     parts = [(start, x[start : start + CHUNK]) for start in range(0, len(x), CHUNK)]
-    parts.append((len(x), stress))
-    results: dict[Leg, LegResult] = {}
+    parts.append((len(x), stress_samples(spec, x.shape[1:])))
+    results: tuple[LegResult, ...] = ()
     seen: list[tuple[LayerActivity, ...]] = []
     for done, (start, raw) in enumerate(parts):
-        notify("verify", done / len(parts))
+        notify("verify", done / (len(parts) + 1))
         coded = encode_input(raw, spec, first_sample=start)
-        expected = reference_leg(artifacts, coded)
+        expected, found = _run_legs(artifacts, chosen, coded)
         seen.append(activity(expected, integer_parameters(artifacts.graph)[0]))
-        for leg in chosen:
-            found = _compared(leg, artifacts, coded, expected)
-            results[leg] = _joined(results.get(leg), found, start)
+        results = tuple(_joined(*pair, start) for pair in zip(results or found, found, strict=True))
+    twins, clamps = _saturated(artifacts, chosen, coded, expected)
     notify("verify", 1.0)
-    return Verification(len(x), len(stress), tuple(results.values()), _summed(seen))
+    return Verification(len(x), len(parts[-1][1]), results, _summed(seen), twins, clamps)
 
 
-def _compared(leg: Leg, artifacts: Artifacts, coded: Coded, expected: Trace) -> LegResult:
-    return compare(leg.value, expected, LEGS[leg](artifacts, coded))
+def _run_legs(
+    artifacts: Artifacts, legs: tuple[Leg, ...], coded: Coded
+) -> tuple[Trace, tuple[LegResult, ...]]:
+    """The reference's trace, and each leg held against it."""
+    expected = reference_leg(artifacts, coded)
+    return expected, tuple(compare(leg.value, expected, LEGS[leg](artifacts, coded)) for leg in legs)
 
 
-def _joined(before: LegResult | None, new: LegResult, start: int) -> LegResult:
-    """The result over both parts; the samples of ``new`` are counted from ``start``."""
+def _saturated(
+    artifacts: Artifacts, legs: tuple[Leg, ...], coded: Coded, seen: Trace
+) -> tuple[tuple[LegResult, ...], int]:
+    """The legs on the narrow twin, and the membranes that it stored at a bound."""
+    with tempfile.TemporaryDirectory() as folder:
+        twin = saturated(artifacts, seen, Path(folder), legs)
+        trace, results = _run_legs(twin, legs, coded)
+        layers = activity(trace, integer_parameters(twin.graph)[0])
+    return results, sum(layer.clamps for layer in layers)
+
+
+def _joined(before: LegResult, new: LegResult, start: int) -> LegResult:
+    """The result over both parts; the samples of ``new`` are counted from ``start``, 0 in the first part."""
+    if start == 0:
+        return new
     if new.first is not None:
         new = replace(new, first=replace(new.first, sample=new.first.sample + start))
-    if before is None:
-        return new
     return LegResult(
         new.leg,
         before.differing_spikes + new.differing_spikes,

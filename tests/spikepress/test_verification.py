@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from runtime.coding import encode_input
 from runtime.errors import ConfigError, DataError, FormatError
@@ -32,6 +33,21 @@ def test_every_leg_of_a_trained_run_is_exact(healthy):
     assert healthy.exact
     assert {leg.leg for leg in healthy.legs} == {"torch", "runtime", "onnx"}
     assert json.loads(json.dumps(healthy.as_json()))["exact"] is True
+
+
+def test_the_twin_with_narrow_bounds_clamps_and_every_leg_agrees(healthy):
+    assert healthy.clamps > 0
+    assert all(leg.exact for leg in healthy.saturated)
+
+
+def test_a_leg_that_does_not_clamp_departs_on_the_twin_only(small_run, monkeypatch):
+    clamp = torch.Tensor.clamp
+    # Only the neuron's own clamp names both bounds by position.
+    monkeypatch.setattr(torch.Tensor, "clamp", lambda v, *both, **one: v if both else clamp(v, **one))
+    result = verify(small_run, samples=SAMPLES, legs=("torch",))
+    assert all(leg.exact for leg in result.legs)
+    assert not result.exact
+    assert "with narrow bounds" in result.sentences[0]
 
 
 def test_the_samples_meet_ties_and_both_signs(healthy):
