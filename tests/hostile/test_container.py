@@ -128,7 +128,8 @@ def edited(path, value, name="linear"):
     return forged(manifest, body)
 
 
-REMOVE = object()
+REMOVE = ...
+"""Take the field away."""
 HUGE = 1 << 62
 
 EDITS = [
