@@ -106,20 +106,26 @@ def _any_alive(arrivals: tuple[Arrival, ...], length: int) -> NDArray[np.bool_]:
 
 def _kept_unit(name: str, kept: list[Arrival], demands: Demands) -> tuple[Reals, dict[str, int]]:
     """Common unit of synapses that bring their scales, which must be powers of two apart."""
-    units, alive = {}, {}
-    for arrival in kept:
-        assert arrival.synapse.scale is not None
-        key = arrival.synapse.name
-        units[key] = spread(arrival.synapse.scale * arrival.event_unit, demands.length)
-        alive[key] = spread(_row_max(arrival.synapse) > 0, demands.length)
-    first = kept[0].synapse.name
-    exponents = {key: _exponent(name, units[key], units[first], alive[key] & alive[first]) for key in units}
-    unit = units[first].copy()
-    for key in reversed(list(units)):
-        unit = np.where(alive[key], units[key] * 2.0 ** -exponents[key], unit)
+    waiting = {a.synapse.name: (_units(a, demands.length), _any_alive((a,), demands.length)) for a in kept}
+    unit, known = _units(kept[0], demands.length), np.zeros(demands.length, bool)
+    exponents = {}
+    while waiting:
+        # Units compare only on channels that both have weights on: those already tied to others come first.
+        tied = (key for key, (_, alive) in waiting.items() if (alive & known).any())
+        key = next(tied, next(iter(waiting)))
+        own, alive = waiting.pop(key)
+        exponents[key] = _exponent(name, own, unit, alive & known)
+        unit = np.where(alive & ~known, own * 2.0 ** -exponents[key], unit)
+        known |= alive
     if demands.shared:
-        unit = _one_unit(name, unit, _any_alive(tuple(kept), demands.length))
+        unit = _one_unit(name, unit, known)
     return unit, exponents
+
+
+def _units(arrival: Arrival, length: int) -> Reals:
+    """Real value of one unit of integer weights, spread over a population's axis."""
+    assert arrival.synapse.scale is not None
+    return np.asarray(spread(arrival.synapse.scale * arrival.event_unit, length), np.float64)
 
 
 def _exponent(name: str, unit: Reals, reference: Reals, both: NDArray[np.bool_]) -> int:

@@ -21,7 +21,19 @@ from exporter.folding import (
     levels,
     narrowest,
 )
-from exporter.graph import BatchNorm, Graph, Neuron, Node, Pool, PoolKind, Reals, Scale, Synapse
+from exporter.graph import (
+    BatchNorm,
+    Flatten,
+    Graph,
+    Neuron,
+    Node,
+    Pool,
+    PoolKind,
+    Reals,
+    Scale,
+    Synapse,
+    by_name,
+)
 from exporter.grid import Arrival, Demands, Grid, largest_weight, make_grid
 from exporter.ranges import Interval, axis_length, current_interval, prove_int32, spread
 from exporter.wiring import consumers, fan_in, input_of, neurons, origins
@@ -142,7 +154,15 @@ def _is_direct(graph: Graph, synapse: Synapse) -> bool:
 
 
 def _populations(graph: Graph, synapse: Synapse) -> set[str]:
-    return {origin.population for origin in origins(graph, synapse)}
+    """Neurons and input behind a synapse; a max pool carries the unit of what it pools."""
+    nodes = by_name(graph)
+    found = set()
+    for origin in origins(graph, synapse):
+        node = nodes[origin.population]
+        while isinstance(node, Pool | Flatten):
+            node = nodes[node.source]
+        found.add(node.name)
+    return found
 
 
 def _event_unit(graph: Graph, synapse: Synapse) -> float:

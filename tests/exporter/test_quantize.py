@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from exporter.calibrate import calibrate
 from exporter.drift import drift
 from exporter.folding import fold, levels
-from exporter.graph import Add, Conv, Graph, Input, Linear, Neuron, Scale, by_name
+from exporter.graph import Add, Conv, Graph, Input, Linear, Neuron, Pool, PoolKind, Scale, by_name
 from exporter.quantize import QuantizeOptions, quantize
 from exporter.ranges import current_interval, reach
 from exporter.reference import run, run_float
@@ -269,6 +269,35 @@ def on_grid(graph: Graph, bits: int) -> Graph:
             node = replace(node, weight=other.weight, scale=other.scale, bits=other.bits)  # noqa: PLW2901
         nodes.append(node)
     return replace(graph, nodes=tuple(nodes))
+
+
+def test_a_max_pool_of_the_input_carries_the_unit_of_the_input() -> None:
+    spec = InputSpec((1, 2, 4), Coding.DIRECT, 4, bits=4, scale=0.01)
+    pool = Pool("pool", "in", PoolKind.MAX, (1, 2), (1, 2))
+    conv = Conv("conv", "pool", np.full((1, 1, 2, 2), 5, np.int32), scale=np.array([0.5]), bits=8)
+    graph = Graph((Input("in", spec), pool, conv, Neuron("n", "conv", FloatNeuron())), "n", Readout.COUNT)
+    nodes = by_name(quantize(graph))
+    found, neuron = nodes["conv"], nodes["n"]
+    assert isinstance(found, Conv)
+    assert isinstance(neuron, Neuron)
+    assert found.scale == pytest.approx([0.5])
+    assert neuron.scale == pytest.approx([0.5 * 0.01 * 2.0**-found.shift])
+
+
+def test_synapses_without_weights_do_not_come_between_the_units_of_others() -> None:
+    def synapse(name: str, weight: int, scale: float) -> Linear:
+        return Linear(name, "in", np.full((2, 4), weight, np.int32), scale=np.full(2, scale), bits=8)
+
+    parts = (synapse("dead", 0, 0.3), synapse("a", 1, 0.5), synapse("b", 1, 4.0))
+    total = Add("sum", ("dead", "a", "b"))
+    nodes = (Input("in", EVENTS), *parts, total, Neuron("n", "sum", FloatNeuron()))
+    found = by_name(quantize(Graph(nodes, "n", Readout.COUNT)))
+    a, b = found["a"], found["b"]
+    assert isinstance(a, Linear)
+    assert isinstance(b, Linear)
+    assert b.shift - a.shift == 3
+    assert a.scale == pytest.approx([0.5, 0.5])
+    assert b.scale == pytest.approx([4.0, 4.0])
 
 
 @pytest.mark.parametrize("case", CASES)
