@@ -65,17 +65,21 @@ def train(
 
     Raises ConfigError, DataError or OutputError before anything is trained.
     """
-    from spikepress.settings import load_settings, start_run
+    from spikepress.settings import load_settings, read_settings, start_run
     from trainer import build
 
     run = RunDirectory(output)
-    settings = load_settings(run) if resume and run.config.exists() else start_run(config, run, seed)
+    resumes = resume and run.config.exists()
+    settings, text = (load_settings(run), "") if resumes else read_settings(config, seed)
     data = _splits(settings, data_dir)
     spec = build.input_spec(settings.config.input, data.info)
     classes = data.info.classes
     n_classes = len(classes) or (1 if data.train.y.ndim == 1 else data.train.y.shape[1])
     net = build.build_net(settings.config, spec, n_classes, classes)
-    work = _Work(run, "dense", settings.config, data, resume)
+    if not resumes:
+        # Everything that can be refused has been: only now is anything written.
+        start_run(run, settings, text)
+    work = _Work(run, "dense", settings.config, data, resumes)
     return _fit(net, work, (), notify)
 
 

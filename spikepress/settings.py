@@ -79,20 +79,23 @@ def load_settings(run: RunDirectory) -> Settings:
     return parse_settings(path.read_text(encoding="utf-8"), run.path, str(path))
 
 
-def start_run(config: str | Path, run: RunDirectory, seed: int | None) -> Settings:
-    """Checks a configuration, then makes the run directory and copies it there, with ``seed`` written in.
-
-    A user's module is copied too, so that the run can be taken up from anywhere.
-    """
+def read_settings(config: str | Path, seed: int | None = None) -> tuple[Settings, str]:
+    """The settings of a configuration, and its text, with ``seed`` written in; ConfigError."""
     text, folder = config_text(config)
     if seed is not None:
         text = with_seed(text, seed)
-    settings = parse_settings(text, folder, str(config))
+    return parse_settings(text, folder, str(config)), text
+
+
+def start_run(run: RunDirectory, settings: Settings, text: str) -> None:
+    """Makes the run directory, cleared of an earlier run, and copies the configuration there.
+
+    A user's module is copied too, so that the run can be taken up from anywhere.
+    """
     run.create().clear()
     write_whole(run.config, text.encode())
     if settings.config.model is not None:
-        _copy_module(folder / settings.config.model.module.partition(":")[0], run)
-    return load_settings(run)
+        _copy_module(settings.config.folder / settings.config.model.module.partition(":")[0], run)
 
 
 def _copy_module(source: Path, run: RunDirectory) -> None:

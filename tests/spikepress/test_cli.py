@@ -85,6 +85,16 @@ def test_a_wrong_key_in_a_configuration_is_one_sentence(tmp_path):
     assert_one_sentence(done, "epoch", "found", "expected")
 
 
+def test_missing_data_is_one_sentence_and_leaves_nothing(tmp_path):
+    text = '[data]\nname = "mnist"\n[[layers]]\nkind = "flatten"\n'
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    done = command(
+        "train", tmp_path / "mine.toml", "--output", tmp_path / "run", "--data-dir", tmp_path / "none"
+    )
+    assert_one_sentence(done, "mnist", "found", "expected")
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_unwritable_folder_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     for arguments in (("demo", "--output"), ("train", "digits", "--output")):
