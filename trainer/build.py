@@ -17,6 +17,7 @@ from trainer.blueprint import build_layers, read_layers
 from trainer.config import Config, InputConfig
 from trainer.datasets import DatasetInfo
 from trainer.models import SpikingNet
+from trainer.structure import check_structure
 from trainer.tables import require
 
 
@@ -35,6 +36,7 @@ def build_net(config: Config, spec: InputSpec, n_classes: int, classes: tuple[st
 
     Raises:
         ConfigError: the layers do not fit the input or each other, or a user's module cannot be loaded.
+        ModelError, UnsupportedError: the net has no integer form, see ``structure.check_structure``.
     """
     module = None if config.model is None else config.model.module
     recipe = Recipe(config.layers, module, n_classes, config.folder)
@@ -55,6 +57,7 @@ def from_recipe(recipe: Recipe, spec: InputSpec, readout: Readout, classes: tupl
                 "expected a torch module"
             )
     net = body if isinstance(body, SpikingNet) else SpikingNet(body, spec, readout, classes)
+    check_structure(net)
     net.recipe = recipe
     return net
 

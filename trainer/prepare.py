@@ -20,7 +20,7 @@ from trainer.quant import (
     WeightBits,
     WeightQuantizer,
 )
-from trainer.structure import Afferent, output_population, populations, sites
+from trainer.structure import Afferent, check_structure, output_population, populations, sites
 from trainer.synapse import Synapse
 
 
@@ -60,6 +60,7 @@ def prepare(
     """
     if any(isinstance(m, BatchNorm) for m in net.modules()):
         raise ModelError("prepare: found a batch norm, expected fold_batch_norm before quantization")
+    check_structure(net)
     plan = Quantization(_width(bits), _optional(first), _optional(last))
     neurons, output = net.neurons(), output_population(net)
     for name, afferents in populations(net).items():

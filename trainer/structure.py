@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 
 from runtime.errors import ModelError, UnsupportedError
+from runtime.spec import Fire, Readout
 from trainer.layers import AvgPool, BatchNorm, Flatten, Pool, SumPool
 from trainer.models import SpikingNet
 from trainer.neuron import Neuron
@@ -57,7 +58,7 @@ def sites(body: nn.Module) -> dict[str, Site]:
     """
     if isinstance(body, LEAVES):
         body = nn.Sequential(body)
-    graph = _Tracer().trace(body)
+    graph = _traced(body)
     found: dict[str, Site] = {}
     names: dict[fx.Node, str] = {}
     for node in graph.nodes:
@@ -72,6 +73,17 @@ def sites(body: nn.Module) -> dict[str, Site]:
             continue
         found[site.name] = site
     return found
+
+
+def _traced(body: nn.Module) -> fx.Graph:
+    try:
+        return _Tracer().trace(body)
+    except Exception as error:
+        # a user's forward can raise anything while it is traced
+        reason = " ".join(str(error).split())
+        raise UnsupportedError(
+            f"forward: found {reason}, expected only modules and '+', whatever the values"
+        ) from error
 
 
 def _site(node: fx.Node, body: nn.Module, names: dict[fx.Node, str]) -> Site:
@@ -121,6 +133,8 @@ def _unit(name: str, found: dict[str, Site], net: SpikingNet) -> tuple[float, bo
     site = found[name]
     if site.name == INPUT:
         return net.input.scale, True
+    if isinstance(site.module, Neuron) and site.module.firing.fire is Fire.SILENT:
+        raise UnsupportedError(f"{name}: found synapses behind a population that never fires, expected none")
     if isinstance(site.module, Neuron | Recurrent):
         return 1.0, False
     if isinstance(site.module, Synapse | BatchNorm):
@@ -132,6 +146,25 @@ def _unit(name: str, found: dict[str, Site], net: SpikingNet) -> tuple[float, bo
     if isinstance(site.module, AvgPool):
         factor /= site.module.area(len(net.input.shape) == 2)
     return factor, from_input
+
+
+def check_structure(net: SpikingNet) -> None:
+    """Refuse, before anything is trained, a net that has no integer form or that is not read as it ends.
+
+    Raises:
+        ModelError: the body does not end in a population.
+        UnsupportedError: synapses and populations do not alternate, or the readout counts what never
+            fires, or reads the membranes of what does.
+    """
+    output = output_population(net)
+    silent = net.neurons()[output].firing.fire is Fire.SILENT
+    if silent and net.readout is Readout.COUNT:
+        raise UnsupportedError(f"{output}: found readout by count of an LI, expected a membrane readout")
+    if not silent and net.readout is not Readout.COUNT:
+        raise UnsupportedError(
+            f"{output}: found readout {net.readout.value} of a population that fires, expected count or an LI"
+        )
+    populations(net)
 
 
 def output_population(net: SpikingNet) -> str:

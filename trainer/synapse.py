@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from runtime.errors import ModelError
 from trainer.held import each_step
 
 if TYPE_CHECKING:
@@ -50,7 +51,15 @@ class Synapse(nn.Module):
         self.integer = None
 
     def set_mask(self, mask: Tensor | None) -> None:
-        """Keep only the weights where ``mask`` (the weight's shape) is not 0; None keeps all."""
+        """Keep only the weights where ``mask`` (the weight's shape) is not 0; None keeps all.
+
+        Raises:
+            ModelError: the mask has another shape.
+        """
+        if mask is not None and mask.shape != self.weight.shape:
+            raise ModelError(
+                f"mask: found shape {tuple(mask.shape)}, expected the weight's {tuple(self.weight.shape)}"
+            )
         self.mask = None if mask is None else (mask != 0).to(self.weight.dtype)
 
     def effective_weight(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -67,6 +68,8 @@ def _plain(hint: Any, value: object, where: str) -> Any:
         return float(value)
     if type(value) is not hint:
         raise ConfigError(f"{where}: found {shown(value)}, expected {expected(hint)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}: found {value}, expected a finite number")
     return value
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from runtime.errors import ConfigError
+from runtime.errors import ConfigError, ModelError
 from runtime.spec import Coding, InputSpec, Readout
 from trainer import config as configs
 from trainer.blueprint import LAYERS
@@ -131,6 +131,8 @@ WRONG = {
     "train.epochs: found True, expected a whole number": MLP.replace("epochs = 3", "epochs = true"),
     "train.epochs: found 0, expected at least 1": MLP.replace("epochs = 3", "epochs = 0"),
     "train.readout: found 'vote', expected one of 'count'": MLP.replace('"count"', '"vote"'),
+    "train.lr: found inf, expected a finite number": MLP.replace("epochs = 3", "lr = inf"),
+    "layers[2] (lif).threshold: found nan, expected": MLP.replace("shifts = 3", "threshold = nan"),
     "input.n_steps: found 0, expected at least 1": MLP.replace("n_steps = 6", "n_steps = 0"),
     "tran: found an unknown section": MLP.replace("[train]", "[tran]"),
     "layers[0].kind: found 'flat', expected one of": MLP.replace('"flatten"', '"flat"'),
@@ -164,6 +166,11 @@ def test_layers_that_do_not_fit_are_refused(message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         build(UNFIT[message])
     assert message in str(caught.value)
+
+
+def test_a_readout_that_does_not_fit_the_last_neuron_is_refused() -> None:
+    with pytest.raises(ModelError, match="4: found readout membrane_max of a population that fires"):
+        build(MLP.replace('"count"', '"membrane_max"'))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from runtime.errors import UnsupportedError
+from runtime.errors import ModelError, UnsupportedError
 from runtime.spec import Coding, InputSpec, Readout
 from tests.builders import nets
 from trainer.held import held, hold
@@ -23,8 +23,9 @@ from trainer.layers import (
     SumPool,
 )
 from trainer.models import Residual, SpikingNet, predictions
-from trainer.neuron import LIF
-from trainer.structure import populations, sites
+from trainer.neuron import LI, LIF
+from trainer.recurrent import Recurrent
+from trainer.structure import check_structure, populations, sites
 
 LAYERS = {
     "linear": (Linear(6, 4, bias=True), (6,)),
@@ -110,3 +111,45 @@ def test_spikes_added_to_a_current_need_a_skip() -> None:
 def test_a_tie_goes_to_the_lowest_index() -> None:
     scores = torch.tensor([[1.0, 3.0, 3.0], [2.0, 2.0, 1.0], [0.0, 0.0, 0.0]])
     assert predictions(scores).tolist() == [1, 0, 0]
+
+
+def test_a_mask_of_another_shape_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"mask: found shape \(4, 3\), expected the weight's \(3, 4\)"):
+        Linear(4, 3).set_mask(torch.ones(4, 3))
+
+
+class _Branching(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(Linear(3, 3), LIF(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.body(x)
+        return out if out.sum() > 0 else x
+
+
+UNREADABLE = {
+    "1: found readout membrane_max of a population that fires": (
+        nn.Sequential(Linear(3, 3), LIF(2)),
+        Readout.MEMBRANE_MAX,
+    ),
+    "1.neuron: found readout membrane_last of a population that fires": (
+        nn.Sequential(Linear(3, 3), Recurrent(Linear(3, 3), LIF(2))),
+        Readout.MEMBRANE_LAST,
+    ),
+    "1: found readout by count of an LI": (nn.Sequential(Linear(3, 3), LI(2)), Readout.COUNT),
+    "0: found a body that does not end in a neuron": (nn.Sequential(Linear(3, 3)), Readout.COUNT),
+    "1: found synapses behind a population that never fires": (
+        nn.Sequential(Linear(3, 3), LI(2), Linear(3, 3), LIF(2)),
+        Readout.COUNT,
+    ),
+    "forward: found symbolically traced variables cannot be used": (_Branching(), Readout.COUNT),
+}
+
+
+@pytest.mark.parametrize("message", UNREADABLE)
+def test_a_net_without_an_integer_form_is_refused_before_training(message: str) -> None:
+    body, readout = UNREADABLE[message]
+    with pytest.raises(ModelError) as caught:
+        check_structure(SpikingNet(body, InputSpec((3,), Coding.EVENTS, 2), readout))
+    assert str(caught.value).startswith(message)
