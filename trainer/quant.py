@@ -211,12 +211,20 @@ class ScaleGroup:
 
     def _shared(self, units: list[Tensor]) -> list[Tensor]:
         exponents = _exponents(units)
-        wanted = [unit * 2.0**-e for unit, e in zip(units, exponents, strict=True)]
-        base = torch.stack(wanted).amax(0) if len(wanted) > 1 else wanted[0]
-        rule = self.members[0].quantizer.rule
+        # A flattened convolution has one scale per channel where a linear layer beside it has one per neuron.
+        coarsest = min(range(len(units)), key=lambda n: len(units[n]))
+        channels = len(units[coarsest])
+        wanted = [
+            (unit * 2.0**-e).reshape(channels, -1).amax(1) for unit, e in zip(units, exponents, strict=True)
+        ]
+        base = torch.stack(wanted).amax(0)
+        rule = self.members[coarsest].quantizer.rule
         if rule.anchor is not None:
             base = _snap(base, rule.anchor, up=rule.width is WeightBits.INT8)
-        return [base * 2.0**e for e in exponents]
+        return [
+            (base * 2.0**e).repeat_interleave(len(unit) // channels)
+            for unit, e in zip(units, exponents, strict=True)
+        ]
 
 
 def _exponents(units: list[Tensor]) -> list[int]:

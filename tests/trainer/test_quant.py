@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from runtime.errors import ModelError
-from runtime.spec import Fire, IntegerNeuron, Leak, Readout, Reset, StateWidth
+from runtime.spec import Coding, Fire, InputSpec, IntegerNeuron, Leak, Readout, Reset, StateWidth
 from tests.builders import nets
 from trainer import integer
-from trainer.layers import Linear
-from trainer.models import SpikingNet
+from trainer.layers import Conv2d, Flatten, Linear
+from trainer.models import Residual, SpikingNet
+from trainer.neuron import LIF
 from trainer.prepare import fold_batch_norm, prepare
 from trainer.quant import WeightBits, WeightQuantizer, best_scale, on_grid, refresh
 from trainer.structure import populations
@@ -78,6 +79,15 @@ def test_layers_that_meet_differ_by_powers_of_two() -> None:
             steps = (scales[0] / scales[-1]).log2()
             assert torch.equal(steps, steps.round())
             assert len(steps.unique()) == 1
+
+
+def test_a_flattened_convolution_meets_a_linear_layer() -> None:
+    body = Residual(nn.Sequential(Conv2d(2, 3, 3), Flatten()), nn.Sequential(Flatten(), Linear(32, 12)))
+    net = SpikingNet(nn.Sequential(body, LIF(2)), InputSpec((2, 4, 4), Coding.EVENTS, 2), Readout.COUNT)
+    conv, linear = (layer.integers()[1] for layer in synapses(prepare(net, 8)).values())
+    steps = (linear / conv.repeat_interleave(4)).log2()
+    assert torch.equal(steps, steps.round())
+    assert len(steps.unique()) == 1
 
 
 def test_a_graded_population_has_scales_a_power_of_two_below_its_threshold() -> None:
