@@ -54,6 +54,8 @@ class Firing:
     """Keep the gradient out of the reset."""
 
     def __post_init__(self) -> None:
+        for key in ("threshold", "reset_value"):
+            check_finite(key, getattr(self, key))
         if self.fire is Fire.GRADED:
             self._check_graded()
         elif self.payload_bits != 1:
@@ -66,6 +68,12 @@ class Firing:
             raise ModelError("graded firing: found '>' or a next-step reset, expected '>=' and same step")
         if min(self.threshold) <= 0:
             raise ModelError(f"graded firing: found threshold {min(self.threshold)}, expected above 0")
+
+
+def check_finite(key: str, values: tuple[float, ...]) -> None:
+    """Refuse no value at all, infinities and NaN, which a TOML file can hold."""
+    if not values or not all(math.isfinite(value) for value in values):
+        raise ModelError(f"{key}: found {list(values)}, expected finite numbers, at least one")
 
 
 SILENT = Firing(fire=Fire.SILENT, reset=Reset.NONE)
@@ -141,6 +149,8 @@ class Neuron(nn.Module):
         start: float = 0.0,
     ) -> None:
         super().__init__()
+        check_finite("v_leak", (v_leak,))
+        check_finite("start", (start,))
         self.decay = decay
         self.firing = firing
         self.surrogate = surrogate
@@ -197,16 +207,19 @@ class Neuron(nn.Module):
     def rule(self, shape: torch.Size) -> FireRule:
         """The firing rule over a population of ``shape``.
 
-        A reset in the next step acts after the leak: it is the same-step reset of amount / beta.
+        A reset in the next step acts after the leak: it is the same-step reset of amount / beta, or to the
+        value that the leak takes to the one asked for.
         """
         firing = self.firing
         late = firing.reset_timing is ResetTiming.NEXT_STEP
-        grow = 1.0 / self.decay.leak.beta if late else 1.0
+        beta = self.decay.leak.beta
+        grow = 1.0 / beta if late else 1.0
+        drawn = (1.0 - beta) * self.v_leak if late else 0.0
         threshold = over(firing.threshold, shape).float()
         return FireRule(
             threshold=threshold,
             amount=threshold * grow,
-            value=over(firing.reset_value, shape).float() * grow,
+            value=(over(firing.reset_value, shape).float() - drawn) * grow,
             reset=firing.reset,
             compare=firing.compare,
             fire=firing.fire,

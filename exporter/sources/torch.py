@@ -84,8 +84,12 @@ def _numbers(tensor: Tensor) -> Reals:
     return tensor.detach().cpu().numpy().astype(np.float64)
 
 
-def _weights(synapse: Synapse) -> tuple[Weights, Reals | None, int | None]:
+def _weights(name: str, synapse: Synapse) -> tuple[Weights, Reals | None, int | None]:
     """Weights, and where a quantizer is their scale and bits."""
+    bad = int(torch.count_nonzero(~torch.isfinite(synapse.weight)))
+    if bad:
+        # A grid would clip an infinity to its largest whole number.
+        raise ModelError(f"{name}: found {bad} weights that are not finite, expected real numbers")
     if synapse.quantizer is None:
         with torch.no_grad():
             return _numbers(synapse.effective_weight()), None, None
@@ -99,12 +103,12 @@ def _bias(synapse: Synapse) -> Reals | None:
 
 
 def _linear(name: str, module: layers.Linear, source: str) -> Linear:
-    weight, scale, bits = _weights(module)
+    weight, scale, bits = _weights(name, module)
     return Linear(name, source, weight, _bias(module), scale, bits)
 
 
 def _conv(name: str, module: layers.Conv2d | layers.Conv1d, source: str) -> Conv:
-    weight, scale, bits = _weights(module)
+    weight, scale, bits = _weights(name, module)
     if isinstance(module.padding, str) or module.padding_mode != "zeros":
         raise UnsupportedError(
             f"{name}: found padding {module.padding!r} ({module.padding_mode}), expected numbers and zeros"
@@ -128,7 +132,7 @@ def _pair(values: tuple[int, ...], height: int) -> tuple[int, int]:
 
 
 def _skip(name: str, module: layers.Skip, source: str) -> Scale:
-    weight, scale, bits = _weights(module)
+    weight, scale, bits = _weights(name, module)
     return Scale(name, source, weight, scale, bits)
 
 

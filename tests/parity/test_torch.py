@@ -13,6 +13,7 @@ from exporter.quantize import quantize
 from exporter.reference import run, run_float
 from exporter.sources.torch import graph_from_torch
 from runtime.engine import Engine
+from runtime.errors import ModelError
 from runtime.spec import IntegerNeuron
 from tests.builders.graphs import coded
 from tests.builders.nets import NETS
@@ -71,3 +72,12 @@ def test_names_are_the_paths_of_the_modules() -> None:
     assert names[:5] == ["input", "0", "1.linear", "1.sum", "1.neuron"]
     modules = dict(NETS["recurrent"]().body.named_modules())
     assert {"0", "1.linear", "1.neuron", "2", "3"} <= set(names) & set(modules)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(value: float) -> None:
+    net = prepare(NETS["mlp"](), 8).eval()
+    with torch.no_grad():
+        net.body[2].weight[0, 0] = value  # type: ignore[index]
+    with pytest.raises(ModelError, match="2: found 1 weights that are not finite"):
+        graph_from_torch(net)

@@ -114,6 +114,11 @@ def test_a_fraction_is_refused() -> None:
         lambda: LIF(Leak((1, 2)), learn_leak=True),
         lambda: LIF(Leak((1, 1)), Firing(reset_timing=ResetTiming.NEXT_STEP)),
         lambda: Recurrent(Linear(3, 4), LIF(2)),
+        lambda: LIF(2, Firing((float("nan"),))),
+        lambda: LIF(2, Firing(())),
+        lambda: LIF(2, Firing(reset_value=(float("inf"),))),
+        lambda: LIF(2, v_leak=float("nan")),
+        lambda: LI(2, start=float("inf")),
         lambda: Recurrent(Linear(4, 4), LIF(2), delay=0),
         lambda: Recurrent(Linear(4, 4), LI(2)),
     ],
@@ -137,3 +142,11 @@ def test_observers_see_membranes_before_reset_and_spikes() -> None:
     spikes = neuron(torch.full((3, 2, 1), 1.5))
     assert torch.equal(seen[0][1], spikes)
     assert torch.equal(seen[0][0] >= 1, spikes > 0)
+
+
+def test_a_reset_in_the_next_step_lands_on_its_value_whatever_the_leak_pulls_to() -> None:
+    firing = Firing(reset=Reset.VALUE, reset_timing=ResetTiming.NEXT_STEP, reset_value=(0.5,))
+    neuron, seen = LIF(1, firing, v_leak=0.5), list[Tensor]()
+    neuron.observers.append(lambda u, _: seen.append(u))
+    neuron(torch.tensor([2.0, 0.0, 0.0]).reshape(3, 1, 1))
+    assert seen[0].flatten().tolist() == [2.25, 0.5, 0.5]
