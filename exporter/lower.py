@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.check import check_integer
-from exporter.graph import Conv, Flatten, Graph, Input, Linear, Neuron, Node, Pool, PoolKind, Synapse, by_name
+from exporter.graph import Conv, Graph, Input, Linear, Neuron, Node, Pool, PoolKind, Synapse, by_name
 from exporter.shapes import Signal, flows
-from exporter.wiring import delay_of, fan_in, input_of, origins
+from exporter.wiring import delay_of, fan_in, gate_source, input_of, origins
 from runtime.check import check_program
 from runtime.encodings import encode, smallest
 from runtime.errors import UnsupportedError
@@ -82,7 +82,8 @@ def _population(plan: _Plan, node: Node) -> Population:
     if isinstance(node, Input):
         return InputPopulation(node.name, shape)
     if isinstance(node, Pool):
-        return GatePopulation(node.name, shape, _gate_source(plan, node), _window(node))
+        source = gate_source(by_name(plan.graph), node)
+        return GatePopulation(node.name, shape, plan.index[source.name], _window(node))
     assert isinstance(node, Neuron)
     assert isinstance(node.model, IntegerNeuron)
     pool = fan_in(plan.graph, node).pool
@@ -90,20 +91,6 @@ def _population(plan: _Plan, node: Node) -> Population:
         return NeuronPopulation(node.name, shape, node.model)
     before = plan.shapes[pool.source]
     return NeuronPopulation(node.name, plan.shapes[pool.name], node.model, _window(pool), before)
-
-
-def _gate_source(plan: _Plan, pool: Pool) -> int:
-    """Index of the one population behind a max pool of spikes."""
-    nodes = by_name(plan.graph)
-    node = nodes[pool.source]
-    while isinstance(node, Flatten):
-        node = nodes[node.source]
-    if node.name not in plan.index:
-        raise UnsupportedError(
-            f"{pool.name}: found a max pool over {type(node).__name__} {node.name!r}, "
-            "expected one over the spikes of one population"
-        )
-    return plan.index[node.name]
 
 
 def _projections(plan: _Plan, synapse: Synapse, post: Neuron, table: int) -> tuple[Projection, ...]:

@@ -138,6 +138,7 @@ def _origins(nodes: dict[str, Node], name: str, reader: str) -> tuple[Origin, ..
     if isinstance(node, Add):
         return tuple(o for source in node.sources for o in _origins(nodes, source, reader))
     if isinstance(node, Pool) and node.kind is PoolKind.MAX:
+        gate_source(nodes, node)
         return (Origin(name, None),)
     if isinstance(node, Pool) and node.kind is PoolKind.SUM:
         return tuple(_pooled(o, node) for o in _origins(nodes, node.source, reader))
@@ -145,6 +146,21 @@ def _origins(nodes: dict[str, Node], name: str, reader: str) -> tuple[Origin, ..
         f"{reader}: found {type(node).__name__} {node.name!r} as its input, "
         "expected spikes of neurons, sum or max pooled, or the network's input"
     )
+
+
+def gate_source(nodes: dict[str, Node], pool: Pool) -> Node:
+    """The one population behind a max pool of spikes; ``UnsupportedError`` when it is a sum."""
+    node = nodes[pool.source]
+    while isinstance(node, Flatten):
+        node = nodes[node.source]
+    if isinstance(node, Pool) and node.kind is PoolKind.MAX:
+        gate_source(nodes, node)
+    elif not isinstance(node, Input | Neuron):
+        raise UnsupportedError(
+            f"{pool.name}: found a max pool over {type(node).__name__} {node.name!r}, "
+            "expected one over the spikes of one population"
+        )
+    return node
 
 
 def _pooled(origin: Origin, pool: Pool) -> Origin:

@@ -10,7 +10,7 @@ from torch import fx, nn
 
 from runtime.errors import ModelError, UnsupportedError
 from runtime.spec import Fire, Readout
-from trainer.layers import AvgPool, BatchNorm, Flatten, Pool, SumPool
+from trainer.layers import AvgPool, BatchNorm, Flatten, MaxPool, Pool, SumPool
 from trainer.models import SpikingNet
 from trainer.neuron import Neuron
 from trainer.recurrent import Recurrent
@@ -139,6 +139,8 @@ def _unit(name: str, found: dict[str, Site], net: SpikingNet) -> tuple[float, bo
         return 1.0, False
     if isinstance(site.module, Synapse | BatchNorm):
         raise UnsupportedError(f"{name}: found two linear maps in a row, expected a neuron between them")
+    if isinstance(site.module, Pool):
+        _check_pool(name, site.module, found[site.sources[0]], net)
     units = [_unit(source, found, net) for source in site.sources]
     if len(set(units)) > 1:
         raise UnsupportedError(f"{name}: found summands of different units {units}, expected one unit")
@@ -146,6 +148,22 @@ def _unit(name: str, found: dict[str, Site], net: SpikingNet) -> tuple[float, bo
     if isinstance(site.module, AvgPool):
         factor /= site.module.area(len(net.input.shape) == 2)
     return factor, from_input
+
+
+def _check_pool(name: str, pool: Pool, source: Site, net: SpikingNet) -> None:
+    """Refuse pools of spikes that no address map and no single maximum can express."""
+    kernel, stride, padding = pool.window(len(net.input.shape) == 2)
+    if isinstance(pool, MaxPool):
+        summed = source.module is None and source.name != INPUT
+        if summed or isinstance(source.module, SumPool | AvgPool):
+            raise UnsupportedError(f"{name}: found a max pool of sums, expected one of a population's spikes")
+        if source.name == INPUT and net.input.signed:
+            raise UnsupportedError(f"{name}: found a max pool of signed input, expected it behind neurons")
+    elif kernel != stride or padding != (0, 0):
+        raise UnsupportedError(
+            f"{name}: found kernel {kernel}, stride {stride}, padding {padding} of a sum or mean, "
+            "expected stride equal to kernel and no padding"
+        )
 
 
 def check_structure(net: SpikingNet) -> None:
@@ -164,7 +182,11 @@ def check_structure(net: SpikingNet) -> None:
         raise UnsupportedError(
             f"{output}: found readout {net.readout.value} of a population that fires, expected count or an LI"
         )
-    populations(net)
+    found = populations(net)
+    used = {*found, *(afferent.name for group in found.values() for afferent in group)}
+    for name, module in net.body.named_modules():
+        if isinstance(module, Synapse | Neuron) and name not in used:
+            raise UnsupportedError(f"{name}: found a layer that feeds no population, expected each to")
 
 
 def output_population(net: SpikingNet) -> str:

@@ -284,6 +284,19 @@ def test_a_max_pool_of_the_input_carries_the_unit_of_the_input() -> None:
     assert neuron.scale == pytest.approx([0.5 * 0.01 * 2.0**-found.shift])
 
 
+def test_a_max_pool_of_added_spikes_is_refused_by_name() -> None:
+    spec = InputSpec((1, 2, 4), Coding.EVENTS, 4)
+    nodes = (
+        Input("in", spec),
+        Add("sum", ("in", "in")),
+        Pool("pool", "sum", PoolKind.MAX, (1, 2), (1, 2)),
+        Conv("conv", "pool", np.ones((1, 1, 2, 2))),
+        Neuron("n", "conv", FloatNeuron()),
+    )
+    with pytest.raises(UnsupportedError, match="pool: found a max pool over Add 'sum'"):
+        quantize(Graph(nodes, "n", Readout.COUNT))
+
+
 def test_synapses_without_weights_do_not_come_between_the_units_of_others() -> None:
     def synapse(name: str, weight: int, scale: float) -> Linear:
         return Linear(name, "in", np.full((2, 4), weight, np.int32), scale=np.full(2, scale), bits=8)

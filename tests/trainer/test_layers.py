@@ -118,6 +118,17 @@ def test_a_mask_of_another_shape_is_refused() -> None:
         Linear(4, 3).set_mask(torch.ones(4, 3))
 
 
+class _Unused(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(Linear(3, 3), LIF(2))
+        self.spare = Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.body(x)
+        return out
+
+
 class _Branching(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -143,6 +154,7 @@ UNREADABLE = {
         nn.Sequential(Linear(3, 3), LI(2), Linear(3, 3), LIF(2)),
         Readout.COUNT,
     ),
+    "spare: found a layer that feeds no population": (_Unused(), Readout.COUNT),
     "forward: found symbolically traced variables cannot be used": (_Branching(), Readout.COUNT),
 }
 
@@ -152,4 +164,26 @@ def test_a_net_without_an_integer_form_is_refused_before_training(message: str) 
     body, readout = UNREADABLE[message]
     with pytest.raises(ModelError) as caught:
         check_structure(SpikingNet(body, InputSpec((3,), Coding.EVENTS, 2), readout))
+    assert str(caught.value).startswith(message)
+
+
+MAPS = (Conv2d(2, 2, 1), LIF(2))
+
+UNPOOLABLE = {
+    "2: found kernel (2, 2), stride (1, 1)": (*MAPS, AvgPool(2, 1)),
+    "2: found kernel (2, 2), stride (2, 2), padding (1, 1)": (*MAPS, SumPool(2, padding=1)),
+    "3: found a max pool of sums": (*MAPS, SumPool(1), MaxPool(2)),
+    "1: found a max pool of sums": (Residual(nn.Sequential(*MAPS)), MaxPool(2)),
+    "0: found a max pool of signed input": (MaxPool(2),),
+}
+
+
+@pytest.mark.parametrize("message", UNPOOLABLE)
+def test_a_pool_without_an_integer_form_is_refused_before_training(message: str) -> None:
+    layers = UNPOOLABLE[message]
+    spec = InputSpec((2, 4, 4), Coding.DIRECT, 2, signed=True)
+    size = nn.Sequential(*layers, Flatten())(torch.zeros(1, 1, *spec.shape)).shape[-1]
+    body = nn.Sequential(*layers, Flatten(), Linear(size, 3), LIF(2))
+    with pytest.raises(UnsupportedError) as caught:
+        check_structure(SpikingNet(body, spec, Readout.COUNT))
     assert str(caught.value).startswith(message)
