@@ -106,8 +106,8 @@ def _any_alive(arrivals: tuple[Arrival, ...], length: int) -> NDArray[np.bool_]:
 
 def _kept_unit(name: str, kept: list[Arrival], demands: Demands) -> tuple[Reals, dict[str, int]]:
     """Common unit of synapses that bring their scales, which must be powers of two apart."""
-    waiting = {a.synapse.name: (_units(a, demands.length), _any_alive((a,), demands.length)) for a in kept}
-    unit, known = _units(kept[0], demands.length), np.zeros(demands.length, bool)
+    waiting = {a.synapse.name: _units(name, a, demands) for a in kept}
+    unit, known = waiting[kept[0].synapse.name][0], np.zeros(demands.length, bool)
     exponents = {}
     while waiting:
         # Units compare only on channels that both have weights on: those already tied to others come first.
@@ -117,15 +117,18 @@ def _kept_unit(name: str, kept: list[Arrival], demands: Demands) -> tuple[Reals,
         exponents[key] = _exponent(name, own, unit, alive & known)
         unit = np.where(alive & ~known, own * 2.0 ** -exponents[key], unit)
         known |= alive
-    if demands.shared:
-        unit = _one_unit(name, unit, known)
     return unit, exponents
 
 
-def _units(arrival: Arrival, length: int) -> Reals:
-    """Real value of one unit of integer weights, spread over a population's axis."""
+def _units(name: str, arrival: Arrival, demands: Demands) -> tuple[Reals, NDArray[np.bool_]]:
+    """Real value of one unit of integer weights (length,), and where it counts: on channels with weights,
+    or on all where one unit must do for all."""
     assert arrival.synapse.scale is not None
-    return np.asarray(spread(arrival.synapse.scale * arrival.event_unit, length), np.float64)
+    unit = np.asarray(spread(arrival.synapse.scale * arrival.event_unit, demands.length), np.float64)
+    alive = _any_alive((arrival,), demands.length)
+    if not demands.shared:
+        return unit, alive
+    return _one_unit(name, unit, alive), np.full_like(alive, alive.any())
 
 
 def _exponent(name: str, unit: Reals, reference: Reals, both: NDArray[np.bool_]) -> int:

@@ -284,6 +284,23 @@ def test_a_max_pool_of_the_input_carries_the_unit_of_the_input() -> None:
     assert neuron.scale == pytest.approx([0.5 * 0.01 * 2.0**-found.shift])
 
 
+def test_synapses_on_different_channels_of_a_membrane_readout_share_one_unit() -> None:
+    def synapse(name: str, weights: list[int], scale: float) -> Linear:
+        weight = np.repeat(np.array(weights, np.int32)[:, None], 4, axis=1)
+        return Linear(name, "in", weight, scale=np.full(2, scale), bits=8)
+
+    model = FloatNeuron(fire=Fire.SILENT, reset=Reset.NONE)
+    parts = (Input("in", EVENTS), synapse("a", [1, 0], 0.5), synapse("b", [0, 1], 4.0))
+    graph = Graph((*parts, Add("sum", ("a", "b")), Neuron("n", "sum", model)), "n", Readout.MEMBRANE_SUM)
+    found = by_name(quantize(graph))
+    a, b, neuron = found["a"], found["b"], found["n"]
+    assert isinstance(a, Linear)
+    assert isinstance(b, Linear)
+    assert isinstance(neuron, Neuron)
+    assert b.shift - a.shift == 3
+    assert neuron.scale == pytest.approx([0.5 * 2.0**-a.shift] * 2)
+
+
 def test_a_max_pool_of_added_spikes_is_refused_by_name() -> None:
     spec = InputSpec((1, 2, 4), Coding.EVENTS, 4)
     nodes = (
