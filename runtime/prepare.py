@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.encodings import ENCODINGS
+from runtime.encodings import ENCODINGS, entries
 from runtime.encodings.table import Kind
 from runtime.geometry import fan_out, pooled_place, window_cells
 from runtime.kernels import neuron as neuron_kernel
@@ -182,7 +182,20 @@ def _inflow(program: Program, number: int, projection: Projection, shift: int) -
 
 def _costs(table: EncodedMatrix) -> tuple[float, float, int]:
     """Bytes read from a table for each addition, each index and each event."""
+    if "stream" in table.arrays:
+        return _stream_costs(table)
     kinds = ENCODINGS[table.encoding].kinds
     decode = [a.itemsize for name, a in table.arrays.items() if kinds[name] is Kind.INDICES]
     pointer = [a.itemsize for name, a in table.arrays.items() if kinds[name] is Kind.POINTERS]
     return table.bits / 8, float(sum(decode)), 2 * sum(pointer)
+
+
+def _stream_costs(table: EncodedMatrix) -> tuple[float, float, int]:
+    """Rows of interleaved codes: the mean bytes of a code and its weight; an anchor and half a group's
+    lengths for each event."""
+    stream, width = table.arrays["stream"], int(table.arrays["coding"][1])
+    nonzeros = entries(table).weight.size
+    codes = nonzeros
+    if table.encoding == "nibbles":
+        codes = (8 * stream.size - nonzeros * table.bits) // 4
+    return 0.0, stream.size / max(codes, 1), table.arrays["anchors"].itemsize + width

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.encodings.codebook import index_bits
+from runtime.encodings.streams import stored as stream_arrays
 from runtime.geometry import landing
-from runtime.kernels import bitmap, dense, diagonal, gaps, lists
+from runtime.kernels import bitmap, dense, diagonal, gaps, lists, streams
 from runtime.program import ConvSynapses, DiagonalSynapses, EncodedMatrix, LinearSynapses, Synapses
 
 
@@ -61,8 +63,10 @@ def _stored(table: EncodedMatrix) -> tuple[Stored, ...]:
             return parts["pointers"], parts["bitmap"].reshape(table.rows, -1), parts["weights"]
         case "lists":
             return parts["pointers"], parts["indices"], parts["weights"]
-        case _:
+        case "gaps":
             return parts["pointers"], parts["codes"], parts["weights"]
+        case _:
+            return stream_arrays(parts)
 
 
 LINEAR: dict[str, Callable[..., tuple[int, int]]] = {
@@ -71,6 +75,7 @@ LINEAR: dict[str, Callable[..., tuple[int, int]]] = {
     "lists": lists.linear,
     "gaps": gaps.linear,
 }
+"""Encodings with a kernel of their own for tables without a kernel window."""
 
 CONV: dict[str, Callable[..., tuple[int, int]]] = {
     "bitmap": bitmap.conv,
@@ -79,9 +84,32 @@ CONV: dict[str, Callable[..., tuple[int, int]]] = {
 }
 """Sparse encodings: the column is read from the table and looked up. Dense rows know it by counting."""
 
+EITHER: dict[str, Callable[..., tuple[int, int]]] = {
+    "rice": streams.scatter,
+    "nibbles": streams.scatter,
+    "codebook": streams.scatter,
+    "huffman": streams.scatter,
+}
+"""Kernels that serve both: without a kernel window their address tables are empty."""
+
+NOWHERE = (
+    np.zeros((0, 0), np.int32),
+    np.zeros((0, 0), np.int32),
+    *(np.zeros(0, np.int32) for _ in range(4)),
+)
+
 
 def _linear(table: EncodedMatrix) -> Scatter:
+    if table.encoding in EITHER:
+        return _call(EITHER[table.encoding], *NOWHERE, *_stored(table), _read_bits(table))
     return _call(LINEAR[table.encoding], *_stored(table), table.bits)
+
+
+def _read_bits(table: EncodedMatrix) -> int:
+    """Bits of what stands for a weight in a row: a number into a codebook, or the weight."""
+    if table.encoding == "codebook":
+        return index_bits(table.arrays["symbols"].size)
+    return table.bits
 
 
 def _diagonal(table: EncodedMatrix) -> Scatter:
@@ -105,4 +133,5 @@ def _conv(synapses: ConvSynapses, table: EncodedMatrix) -> Scatter:
     tap = (column % taps).astype(np.int32)
     plane = (column // taps * area).astype(np.int32)
     sparse = (place_y, place_x, origin, tap, plane, spot)
-    return _call(CONV[table.encoding], *sparse, *_stored(table), table.bits)
+    kernel = EITHER.get(table.encoding) or CONV[table.encoding]
+    return _call(kernel, *sparse, *_stored(table), _read_bits(table))

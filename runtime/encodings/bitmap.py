@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.encodings.packing import WEIGHT_BITS, pack, packed_bytes, unpack
+from runtime.encodings.sparse import Sparse
 from runtime.encodings.table import (
     Arrays,
     Entries,
@@ -39,33 +40,35 @@ def _bits(arrays: Arrays, rows: int) -> NDArray[np.uint8]:
 class Bitmap:
     name = "bitmap"
     widths = WEIGHT_BITS
+    executable = True
     kinds: ClassVar[Mapping[str, Kind]] = {
         "pointers": Kind.POINTERS,
         "bitmap": Kind.INDICES,
         "weights": Kind.WEIGHTS,
     }
 
-    def encode(self, matrix: NDArray[np.int32], bits: int) -> EncodedMatrix:
-        kept = matrix != 0
+    def fits(self, sparse: Sparse, bits: int) -> bool:
+        return True
+
+    def encode(self, sparse: Sparse, bits: int) -> EncodedMatrix:
+        kept = sparse.matrix != 0
         arrays: dict[str, NDArray[np.generic]] = {
-            "pointers": row_pointers(kept.sum(axis=1, dtype=np.int64)),
+            "pointers": row_pointers(sparse.per_row),
             "bitmap": np.packbits(kept, axis=1, bitorder="little").ravel(),
-            "weights": pack(matrix[kept], bits),
+            "weights": pack(sparse.weight, bits),
         }
-        return EncodedMatrix(self.name, matrix.shape[0], matrix.shape[1], bits, arrays)
+        return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
     def entries(self, table: EncodedMatrix) -> Entries:
         row, column = np.nonzero(_bits(table.arrays, table.rows))
         weight = unpack(table.arrays["weights"].view(np.uint8), row.size, table.bits)
         return Entries(row, column, weight)
 
-    def size(self, matrix: NDArray[np.int32], bits: int) -> Size:
-        nonzeros = int(np.count_nonzero(matrix))
-        rows, columns = matrix.shape
+    def size(self, sparse: Sparse, bits: int) -> Size:
         return Size(
-            weights=packed_bytes(nonzeros, bits),
-            indices=rows * packed_bytes(columns, 1),
-            pointers=pointers_bytes(rows, nonzeros),
+            weights=packed_bytes(sparse.nonzeros, bits),
+            indices=sparse.rows * packed_bytes(sparse.columns, 1),
+            pointers=pointers_bytes(sparse.rows, sparse.nonzeros),
         )
 
     def check(self, arrays: Arrays, rows: int, columns: int, bits: int) -> None:

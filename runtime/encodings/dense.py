@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runtime.encodings.packing import WEIGHT_BITS, pack_rows, packed_bytes, unpack
+from runtime.encodings.sparse import Sparse
 from runtime.encodings.table import Arrays, Entries, Kind, Size, require, require_array, require_dimensions
 from runtime.program import EncodedMatrix
 
@@ -19,11 +19,15 @@ from runtime.program import EncodedMatrix
 class Dense:
     name = "dense"
     widths = WEIGHT_BITS
+    executable = True
     kinds: ClassVar[Mapping[str, Kind]] = {"weights": Kind.WEIGHTS}
 
-    def encode(self, matrix: NDArray[np.int32], bits: int) -> EncodedMatrix:
-        arrays = {"weights": pack_rows(matrix, bits).ravel()}
-        return EncodedMatrix(self.name, matrix.shape[0], matrix.shape[1], bits, arrays)
+    def fits(self, sparse: Sparse, bits: int) -> bool:
+        return bits > 1 or sparse.nonzeros == sparse.matrix.size
+
+    def encode(self, sparse: Sparse, bits: int) -> EncodedMatrix:
+        arrays = {"weights": pack_rows(sparse.matrix, bits).ravel()}
+        return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
     def entries(self, table: EncodedMatrix) -> Entries:
         row_bytes = packed_bytes(table.columns, table.bits)
@@ -37,9 +41,8 @@ class Dense:
         row, column = np.nonzero(values)
         return Entries(row, column, values[row, column])
 
-    def size(self, matrix: NDArray[np.int32], bits: int) -> Size:
-        rows, columns = matrix.shape
-        return Size(weights=rows * packed_bytes(columns, bits))
+    def size(self, sparse: Sparse, bits: int) -> Size:
+        return Size(weights=sparse.rows * packed_bytes(sparse.columns, bits))
 
     def check(self, arrays: Arrays, rows: int, columns: int, bits: int) -> None:
         require_dimensions(rows, columns)

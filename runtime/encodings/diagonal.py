@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runtime.encodings.packing import DIAGONAL_BITS, pack, packed_bytes, unpack
+from runtime.encodings.sparse import Sparse
 from runtime.encodings.table import Arrays, Entries, Kind, Size, require, require_dimensions, require_stream
 from runtime.program import EncodedMatrix
 
@@ -19,12 +19,16 @@ from runtime.program import EncodedMatrix
 class Diagonal:
     name = "diagonal"
     widths = DIAGONAL_BITS
+    executable = True
     kinds: ClassVar[Mapping[str, Kind]] = {"weights": Kind.WEIGHTS}
 
-    def encode(self, matrix: NDArray[np.int32], bits: int) -> EncodedMatrix:
-        require(matrix.shape[0] == 1, "diagonal table", f"{matrix.shape[0]} rows", "1")
+    def fits(self, sparse: Sparse, bits: int) -> bool:
+        return bool(sparse.rows == 1)
+
+    def encode(self, sparse: Sparse, bits: int) -> EncodedMatrix:
+        require(sparse.rows == 1, "diagonal table", f"{sparse.rows} rows", "1")
         return EncodedMatrix(
-            self.name, matrix.shape[0], matrix.shape[1], bits, {"weights": pack(matrix[0], bits)}
+            self.name, sparse.rows, sparse.columns, bits, {"weights": pack(sparse.matrix[0], bits)}
         )
 
     def entries(self, table: EncodedMatrix) -> Entries:
@@ -32,8 +36,8 @@ class Diagonal:
         column = np.flatnonzero(values)
         return Entries(np.zeros(column.size, np.int64), column, values[column])
 
-    def size(self, matrix: NDArray[np.int32], bits: int) -> Size:
-        return Size(weights=packed_bytes(matrix.shape[1], bits))
+    def size(self, sparse: Sparse, bits: int) -> Size:
+        return Size(weights=packed_bytes(sparse.columns, bits))
 
     def check(self, arrays: Arrays, rows: int, columns: int, bits: int) -> None:
         require_dimensions(rows, columns)

@@ -2,7 +2,8 @@
 
 ``codes`` u8: 0..254 is the number of zero columns skipped before the next weight; 255 (``ESCAPE``) skips
 255 columns and places no weight. ``weights`` is a stream with one item per code, zero at an escape, so that
-one pointer serves both. ``pointers`` (rows + 1) u16 or u32 by the number of codes. No row ends in an escape.
+one pointer serves both (a sign of one bit has no zero, hence no width 1). ``pointers`` (rows + 1) u16 or
+u32 by the number of codes. No row ends in an escape.
 (After Han et al. 2016, "EIE", section III, where the code has 4 bits and the filler weight is added.)
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.encodings.packing import WEIGHT_BITS, pack, packed_bytes, unpack
+from runtime.encodings.sparse import Sparse
 from runtime.encodings.table import (
     Arrays,
     Entries,
@@ -34,13 +36,6 @@ from runtime.program import EncodedMatrix
 ESCAPE = 255
 
 
-def _skips(row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Zero columns before each nonzero, counted from the one before it in its row."""
-    skip = column.copy()
-    skip[1:] -= np.where(row[1:] == row[:-1], column[:-1] + 1, 0)
-    return skip
-
-
 def _columns(codes: NDArray[np.uint8], row: NDArray[np.int64]) -> NDArray[np.int64]:
     """The column at which each code lands (an escape: the last column it skips)."""
     advance = np.where(codes == ESCAPE, ESCAPE, codes.astype(np.int64) + 1)
@@ -54,29 +49,31 @@ def _columns(codes: NDArray[np.uint8], row: NDArray[np.int64]) -> NDArray[np.int
 
 class Gaps:
     name = "gaps"
-    widths = WEIGHT_BITS
+    widths = WEIGHT_BITS - {1}
+    executable = True
     kinds: ClassVar[Mapping[str, Kind]] = {
         "pointers": Kind.POINTERS,
         "codes": Kind.INDICES,
         "weights": Kind.WEIGHTS,
     }
 
-    def encode(self, matrix: NDArray[np.int32], bits: int) -> EncodedMatrix:
-        row, column = np.nonzero(matrix)
-        skip = _skips(row, column)
+    def fits(self, sparse: Sparse, bits: int) -> bool:
+        return True
+
+    def encode(self, sparse: Sparse, bits: int) -> EncodedMatrix:
+        skip = sparse.skips
         escapes = skip // ESCAPE
         last = np.cumsum(escapes + 1) - 1
-        codes = np.full(row.size + int(escapes.sum()), ESCAPE, np.uint8)
+        codes = np.full(skip.size + int(escapes.sum()), ESCAPE, np.uint8)
         weights = np.zeros(codes.size, np.int32)
         codes[last] = skip - escapes * ESCAPE
-        weights[last] = matrix[row, column]
-        per_row = np.bincount(row, weights=escapes + 1, minlength=matrix.shape[0]).astype(np.int64)
+        weights[last] = sparse.weight
         arrays: dict[str, NDArray[np.generic]] = {
-            "pointers": row_pointers(per_row),
+            "pointers": row_pointers(sparse.row_sums(escapes + 1)),
             "codes": codes,
             "weights": pack(weights, bits),
         }
-        return EncodedMatrix(self.name, matrix.shape[0], matrix.shape[1], bits, arrays)
+        return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
     def entries(self, table: EncodedMatrix) -> Entries:
         codes = table.arrays["codes"].view(np.uint8)
@@ -85,13 +82,12 @@ class Gaps:
         kept = codes != ESCAPE
         return Entries(row[kept], _columns(codes, row)[kept], weight[kept])
 
-    def size(self, matrix: NDArray[np.int32], bits: int) -> Size:
-        row, column = np.nonzero(matrix)
-        items = row.size + int((_skips(row, column) // ESCAPE).sum())
+    def size(self, sparse: Sparse, bits: int) -> Size:
+        items = sparse.nonzeros + int((sparse.skips // ESCAPE).sum())
         return Size(
             weights=packed_bytes(items, bits),
             indices=items,
-            pointers=pointers_bytes(matrix.shape[0], items),
+            pointers=pointers_bytes(sparse.rows, items),
         )
 
     def check(self, arrays: Arrays, rows: int, columns: int, bits: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.encodings.packing import WEIGHT_BITS, pack, packed_bytes, unpack
+from runtime.encodings.sparse import Sparse
 from runtime.encodings.table import (
     Arrays,
     Entries,
@@ -41,33 +42,34 @@ def index_dtype(columns: int) -> np.dtype[np.generic]:
 class Lists:
     name = "lists"
     widths = WEIGHT_BITS
+    executable = True
     kinds: ClassVar[Mapping[str, Kind]] = {
         "pointers": Kind.POINTERS,
         "indices": Kind.INDICES,
         "weights": Kind.WEIGHTS,
     }
 
-    def encode(self, matrix: NDArray[np.int32], bits: int) -> EncodedMatrix:
-        row, column = np.nonzero(matrix)
+    def fits(self, sparse: Sparse, bits: int) -> bool:
+        return True
+
+    def encode(self, sparse: Sparse, bits: int) -> EncodedMatrix:
         arrays: dict[str, NDArray[np.generic]] = {
-            "pointers": row_pointers(np.bincount(row, minlength=matrix.shape[0])),
-            "indices": column.astype(index_dtype(matrix.shape[1])),
-            "weights": pack(matrix[row, column], bits),
+            "pointers": row_pointers(sparse.per_row),
+            "indices": sparse.column.astype(index_dtype(sparse.columns)),
+            "weights": pack(sparse.weight, bits),
         }
-        return EncodedMatrix(self.name, matrix.shape[0], matrix.shape[1], bits, arrays)
+        return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
     def entries(self, table: EncodedMatrix) -> Entries:
         column = table.arrays["indices"].astype(np.int64)
         weight = unpack(table.arrays["weights"].view(np.uint8), column.size, table.bits)
         return Entries(row_of_items(table.arrays["pointers"]), column, weight)
 
-    def size(self, matrix: NDArray[np.int32], bits: int) -> Size:
-        nonzeros = int(np.count_nonzero(matrix))
-        rows, columns = matrix.shape
+    def size(self, sparse: Sparse, bits: int) -> Size:
         return Size(
-            weights=packed_bytes(nonzeros, bits),
-            indices=nonzeros * index_dtype(columns).itemsize,
-            pointers=pointers_bytes(rows, nonzeros),
+            weights=packed_bytes(sparse.nonzeros, bits),
+            indices=sparse.nonzeros * index_dtype(sparse.columns).itemsize,
+            pointers=pointers_bytes(sparse.rows, sparse.nonzeros),
         )
 
     def check(self, arrays: Arrays, rows: int, columns: int, bits: int) -> None:

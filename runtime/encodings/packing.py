@@ -1,8 +1,8 @@
-"""Two's complement integers in a little-endian bit stream: item k fills bits ``[k * bits, (k + 1) * bits)``.
+"""Integers in a little-endian bit stream: item k fills bits ``[k * bits, (k + 1) * bits)``.
 
 Bit j of the stream is bit ``j % 8`` of byte ``j // 8``. A stream of n items takes ``ceil(n * bits / 8)``
-bytes; the unused high bits of its last byte are zero. Eight- and sixteen-bit items are thus plain
-little-endian integers.
+bytes; the unused high bits of its last byte are zero. Items are two's complement, so that eight- and
+sixteen-bit items are plain little-endian integers; an item of one bit is a sign: 0 is +1, 1 is -1.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from runtime.errors import ModelError
 
-WEIGHT_BITS = frozenset({2, 3, 4, 8})
-DIAGONAL_BITS = WEIGHT_BITS | {16}
+WEIGHT_BITS = frozenset({1, 2, 3, 4, 8})
+DIAGONAL_BITS = WEIGHT_BITS - {1} | {16}
 
 
 def packed_bytes(count: int, bits: int) -> int:
@@ -21,18 +21,31 @@ def packed_bytes(count: int, bits: int) -> int:
     return (count * bits + 7) // 8
 
 
-def pack(values: NDArray[np.int32], bits: int) -> NDArray[np.uint8]:
-    """The stream of ``values`` (n,); a value that does not fit ``bits`` is a ModelError."""
-    lowest, highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+def fields(values: NDArray[np.int32], bits: int) -> NDArray[np.int64]:
+    """The ``bits`` bits of each value as an unsigned number; a value that does not fit is a ModelError."""
+    lowest, highest = (-1, 1) if bits == 1 else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
     if values.size and (values.min() < lowest or values.max() > highest):
         raise ModelError(
             f"weights of {bits} bits: found values in {values.min()}..{values.max()}, "
             f"expected {lowest}..{highest}"
         )
+    if bits == 1:
+        if not values.all():
+            raise ModelError("weights of 1 bit: found zeros, expected +1 or -1 only")
+        return (values < 0).astype(np.int64)
+    return values.astype(np.int64) & ((1 << bits) - 1)
+
+
+def pack(values: NDArray[np.int32], bits: int) -> NDArray[np.uint8]:
+    """The stream of ``values`` (n,); a value that does not fit ``bits`` is a ModelError."""
+    return pack_fields(fields(values, bits), bits)
+
+
+def pack_fields(unsigned: NDArray[np.int64], bits: int) -> NDArray[np.uint8]:
+    """The stream of unsigned numbers below ``2 ** bits`` (n,)."""
     if bits == 8:
-        return values.astype(np.int8).view(np.uint8)
-    field = values.astype(np.int64) & ((1 << bits) - 1)
-    stream = (field[:, None] >> np.arange(bits)) & 1
+        return unsigned.astype(np.uint8)
+    stream = (unsigned[:, None] >> np.arange(bits)) & 1
     return np.packbits(stream.astype(np.uint8).ravel(), bitorder="little")
 
 
@@ -40,20 +53,28 @@ def pack_rows(matrix: NDArray[np.int32], bits: int) -> NDArray[np.uint8]:
     """Streams of the rows of ``matrix`` (rows, columns), each starting on a byte: (rows, row bytes)."""
     rows, columns = matrix.shape
     per_byte = 8 // np.gcd(8, bits)
-    padded = np.zeros((rows, -(-columns // per_byte) * per_byte), np.int32)
-    padded[:, :columns] = matrix
-    stream = pack(padded.ravel(), bits).reshape(rows, -1)
+    padded = np.zeros((rows, -(-columns // per_byte) * per_byte), np.int64)
+    padded[:, :columns] = fields(matrix, bits)
+    stream = pack_fields(padded.ravel(), bits).reshape(rows, -1)
     return np.ascontiguousarray(stream[:, : packed_bytes(columns, bits)])
+
+
+def unpack_fields(stream: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.int32]:
+    """The first ``count`` items of a stream as (count,) unsigned numbers."""
+    bit = np.unpackbits(stream, count=count * bits, bitorder="little").reshape(count, bits)
+    value = np.zeros(count, np.int32)
+    for place in range(bits):
+        value |= bit[:, place].astype(np.int32) << place
+    return value
 
 
 def unpack(stream: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.int32]:
     """The first ``count`` items of a stream as (count,) integers."""
     if bits == 8:
         return stream[:count].view(np.int8).astype(np.int32)
-    fields = np.unpackbits(stream, count=count * bits, bitorder="little").reshape(count, bits)
-    value = np.zeros(count, np.int32)
-    for bit in range(bits):
-        value |= fields[:, bit].astype(np.int32) << bit
+    value = unpack_fields(stream, count, bits)
+    if bits == 1:
+        return 1 - (value << 1)
     sign = np.int32(1 << (bits - 1))
     return (value ^ sign) - sign
 
@@ -62,3 +83,15 @@ def padding_is_zero(stream: NDArray[np.uint8], count: int, bits: int) -> bool:
     """Whether the bits behind the last item of a stream are zero, so that equal tables have equal bytes."""
     used = (count * bits) % 8
     return used == 0 or int(stream[-1]) >> used == 0
+
+
+def place(words: NDArray[np.int64], at: NDArray[np.int64], n_bytes: int) -> NDArray[np.uint8]:
+    """A stream of ``n_bytes`` with every word of up to 32 bits at its bit; words rise and do not overlap."""
+    spread = words.astype(np.uint64) << (at & 31).astype(np.uint64)
+    slot = at >> 5
+    out = np.zeros(-(-n_bytes // 4) + 1, "<u4")
+    if words.size:
+        first = np.flatnonzero(np.diff(slot, prepend=-1))
+        out[slot[first]] = np.bitwise_or.reduceat(spread & np.uint64(0xFFFFFFFF), first)
+        out[slot[first] + 1] |= np.bitwise_or.reduceat(spread >> np.uint64(32), first).astype(np.uint32)
+    return out.view(np.uint8)[:n_bytes].copy()

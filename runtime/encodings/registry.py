@@ -6,10 +6,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runtime.encodings.bitmap import Bitmap
+from runtime.encodings.codebook import Codebook
 from runtime.encodings.dense import Dense
 from runtime.encodings.diagonal import Diagonal
 from runtime.encodings.gaps import Gaps
+from runtime.encodings.huffman import Huffman
 from runtime.encodings.lists import Lists
+from runtime.encodings.nibbles import Nibbles
+from runtime.encodings.rice import Rice
+from runtime.encodings.sparse import Sparse
 from runtime.encodings.table import Encoding, Entries, Size, require, require_dimensions
 from runtime.errors import ModelError
 from runtime.program import EncodedMatrix
@@ -19,11 +24,16 @@ ENCODINGS: dict[str, Encoding] = {
     "lists": Lists(),
     "gaps": Gaps(),
     "bitmap": Bitmap(),
+    "rice": Rice(),
+    "nibbles": Nibbles(),
+    "codebook": Codebook(),
+    "huffman": Huffman(),
     "diagonal": Diagonal(),
 }
 
-CANDIDATES = ("dense", "lists", "gaps", "bitmap")
-"""Encodings of a full table, fastest first: ``smallest`` takes the first among equals."""
+CANDIDATES = ("dense", "lists", "gaps", "bitmap", "nibbles", "rice", "codebook", "huffman")
+"""Encodings that run any table of 2, 3, 4 or 8 bits, fastest first: ``smallest`` takes the first among
+equals."""
 
 MAX_DECODED = 1 << 28
 
@@ -38,9 +48,17 @@ def encoding_of(name: str, bits: int) -> Encoding:
     return encoding
 
 
-def encode(matrix: ArrayLike, name: str, bits: int) -> EncodedMatrix:
-    """``matrix`` (rows, columns) of whole numbers in the named encoding; ModelError if it does not fit."""
-    return encoding_of(name, bits).encode(_matrix(matrix), bits)
+def encode(matrix: ArrayLike, name: str, bits: int, *, taps: int = 1) -> EncodedMatrix:
+    """``matrix`` (rows, columns) of whole numbers in the named encoding; ModelError if it does not fit.
+
+    ``taps``: kernel cells of a convolution's table, for encodings that keep output channels together.
+    """
+    return encode_sparse(sparse_of(matrix, taps), name, bits)
+
+
+def encode_sparse(sparse: Sparse, name: str, bits: int) -> EncodedMatrix:
+    """As ``encode``, of a matrix seen before."""
+    return encoding_of(name, bits).encode(sparse, bits)
 
 
 def entries(table: EncodedMatrix) -> Entries:
@@ -60,7 +78,7 @@ def decode(table: EncodedMatrix) -> NDArray[np.int32]:
 
 def size(matrix: ArrayLike, name: str, bits: int) -> Size:
     """Exact bytes of the named encoding by kind, without building it."""
-    return encoding_of(name, bits).size(_matrix(matrix), bits)
+    return encoding_of(name, bits).size(sparse_of(matrix), bits)
 
 
 def size_bytes(matrix: ArrayLike, name: str, bits: int) -> int:
@@ -68,9 +86,20 @@ def size_bytes(matrix: ArrayLike, name: str, bits: int) -> int:
     return size(matrix, name, bits).total
 
 
-def smallest(matrix: ArrayLike, bits: int) -> str:
+def sizes(sparse: Sparse, bits: int) -> dict[str, int]:
+    """Exact bytes of every encoding that runs as stored and can hold this table, fastest first."""
+    able = (name for name in CANDIDATES if bits in ENCODINGS[name].widths)
+    return {
+        name: ENCODINGS[name].size(sparse, bits).total for name in able if ENCODINGS[name].fits(sparse, bits)
+    }
+
+
+def smallest(matrix: ArrayLike, bits: int, *, taps: int = 1) -> str:
     """The name of the encoding with the fewest bytes; among equals, the fastest to run."""
-    return min(CANDIDATES, key=lambda name: size_bytes(matrix, name, bits))
+    found = sizes(sparse_of(matrix, taps), bits)
+    if not found:
+        raise ModelError(f"weights: found {bits} bits, expected a width that some encoding stores")
+    return min(found, key=lambda name: found[name])
 
 
 def check_table(table: EncodedMatrix) -> None:
@@ -83,7 +112,8 @@ def check_table(table: EncodedMatrix) -> None:
     encoding.check(table.arrays, table.rows, table.columns, table.bits)
 
 
-def _matrix(matrix: ArrayLike) -> NDArray[np.int32]:
+def sparse_of(matrix: ArrayLike, taps: int = 1) -> Sparse:
+    """A matrix seen once, if it is one of whole numbers."""
     found = np.asarray(matrix)
     if found.ndim != 2 or found.dtype.kind not in "iu":
         raise ModelError(
@@ -92,4 +122,5 @@ def _matrix(matrix: ArrayLike) -> NDArray[np.int32]:
     require_dimensions(*found.shape)
     if found.size and (found.max() > 0x7FFFFFFF or found.min() < -0x80000000):
         raise ModelError("weights: found values beyond 32 bits, expected at most 16 bits")
-    return np.ascontiguousarray(found, np.int32)
+    require(found.shape[1] % taps == 0, "taps", str(taps), f"a divisor of {found.shape[1]} columns")
+    return Sparse(np.ascontiguousarray(found, np.int32), taps)

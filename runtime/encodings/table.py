@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.encodings.packing import packed_bytes, padding_is_zero
+from runtime.encodings.sparse import Sparse
 from runtime.errors import ModelError
 from runtime.program import EncodedMatrix
 
+Numbers = NDArray[np.signedinteger[Any]]
 Arrays = Mapping[str, NDArray[np.generic]]
 
 MAX_ITEMS = 1 << 30
@@ -45,13 +47,13 @@ class Size:
 class Entries:
     """The nonzero weights of a table, row by row: ``row``, ``column`` and ``weight`` of shape (entries,)."""
 
-    row: NDArray[np.int64]
-    column: NDArray[np.int64]
+    row: Numbers
+    column: Numbers
     weight: NDArray[np.int32]
 
 
 class Encoding(Protocol):
-    """One way to store a (rows, columns) table so that a kernel reads any presynaptic row directly."""
+    """One way to store a (rows, columns) table."""
 
     @property
     def name(self) -> str: ...
@@ -66,11 +68,20 @@ class Encoding(Protocol):
         """The stored arrays, in the order in which a file holds them."""
         ...
 
-    def encode(self, matrix: NDArray[np.int32], bits: int) -> EncodedMatrix: ...
+    @property
+    def executable(self) -> bool:
+        """Whether a kernel runs it as stored, row by row; else it is for storage and expanded at load."""
+        ...
+
+    def fits(self, sparse: Sparse, bits: int) -> bool:
+        """Whether it can hold a table at all, whatever its size."""
+        ...
+
+    def encode(self, sparse: Sparse, bits: int) -> EncodedMatrix: ...
 
     def entries(self, table: EncodedMatrix) -> Entries: ...
 
-    def size(self, matrix: NDArray[np.int32], bits: int) -> Size: ...
+    def size(self, sparse: Sparse, bits: int) -> Size: ...
 
     def check(self, arrays: Arrays, rows: int, columns: int, bits: int) -> None:
         """Refuse arrays from which a kernel could read or write out of bounds, or that are not canonical."""

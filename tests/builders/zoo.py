@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from runtime.encodings import CANDIDATES
 from runtime.program import Program, Window
 from runtime.spec import (
     Coding,
@@ -19,7 +20,7 @@ from runtime.spec import (
 )
 from tests.builders.programs import Builder, events, mlp, neuron, silent
 
-SPARSE_AND_DENSE = ("dense", "lists", "gaps", "bitmap")
+SPARSE_AND_DENSE = CANDIDATES
 
 
 def conv(encoding: str, seed: int = 0, **options: object) -> Program:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from runtime.encodings import CANDIDATES
 from runtime.engine import Engine, Objective
 from runtime.program import ConvSynapses, LinearSynapses
 from runtime.spec import Coding
@@ -120,12 +121,7 @@ def test_effective_acs_equal_those_of_neurobench(seed, neurobench):
 
 def test_the_nets_cover_every_encoding_and_kind_of_layer():
     cases = [random_case(seed) for seed in SEEDS]
-    assert {table.encoding for case in cases for table in case.program.tables} == {
-        "dense",
-        "bitmap",
-        "lists",
-        "gaps",
-    }
+    assert {table.encoding for case in cases for table in case.program.tables} == set(CANDIDATES)
     convs = [p.synapses for case in cases for p in case.program.projections]
     convs = [one for one in convs if isinstance(one, ConvSynapses)]
     assert {one.groups for one in convs} == {1, 2}

@@ -23,7 +23,6 @@ from runtime.encodings.packing import pack, packed_bytes, unpack
 from runtime.encodings.table import Kind
 from runtime.errors import ModelError
 from runtime.program import EncodedMatrix
-from tests.builders.programs import sparse_matrix
 
 WIDTHS = (2, 3, 4, 8)
 
@@ -86,8 +85,19 @@ def test_the_smallest_encoding_is_no_larger_than_any_other(case):
 
 def test_each_encoding_wins_somewhere():
     rng = np.random.default_rng(0)
-    at = {d: smallest(sparse_matrix(rng, (64, 1024), 8, d), 8) for d in (0.001, 0.05, 0.4, 1.0)}
-    assert at == {0.001: "lists", 0.05: "gaps", 0.4: "bitmap", 1.0: "dense"}
+
+    def best(density, bits, shape=(64, 1024)):
+        lowest = -(1 << (bits - 1))
+        return smallest(rng.integers(lowest, -lowest, shape) * (rng.random(shape) < density), bits)
+
+    assert {d: best(d, 8) for d in (0.03, 0.3, 0.999)} == {0.03: "rice", 0.3: "rice", 0.999: "dense"}
+    assert best(0.6, 8, (1, 64)) == "bitmap"
+    assert best(0.08, 8, (16, 40000)) == "rice"
+    few = rng.choice([-100, -7, 55], (64, 1024))
+    assert smallest(few * (rng.random((64, 1024)) < 0.05), 8) == "huffman"
+    assert smallest(np.abs(few) // few * (rng.random((64, 1024)) < 0.05), 8) == "codebook"
+    assert smallest(np.eye(1, 3, dtype=np.int32), 8) == "dense"
+    assert smallest(np.eye(1, 9, dtype=np.int32) * 77, 8) == "lists"
 
 
 def test_wide_rows_use_wide_indices_and_many_items_wide_pointers():
