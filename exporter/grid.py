@@ -166,13 +166,14 @@ def _new_unit(new: list[Arrival], demands: Demands) -> tuple[Reals, dict[str, in
     first = next(iter(wanted.values()))
     exponents = {key: _typical_exponent(w, first) for key, w in wanted.items()}
     unit = np.max([w * 2.0 ** -exponents[key] for key, w in wanted.items()], axis=0)
+    if demands.threshold is not None:
+        # One unit per output channel of the coarsest synapse, whatever thresholds its neurons have.
+        threshold = np.abs(demands.threshold).reshape(coarse, -1).max(axis=1)
+        if not demands.fine:
+            unit = np.where(unit > 0, np.maximum(unit, threshold * 2.0**-LEVELS_BELOW_THRESHOLD), 0)
+        if demands.power_of_two:
+            unit = _rounded_up(unit, threshold)
     unit = spread(unit, demands.length)
-    if demands.threshold is not None and not demands.fine:
-        unit = np.where(
-            unit > 0, np.maximum(unit, np.abs(demands.threshold) * 2.0**-LEVELS_BELOW_THRESHOLD), 0
-        )
-    if demands.power_of_two:
-        unit = _rounded_up(unit, demands)
     if demands.shared:
         unit = np.full_like(unit, unit.max() or 1.0)
     return unit, exponents
@@ -183,10 +184,9 @@ def _typical_exponent(wanted: Reals, reference: Reals) -> int:
     return int(np.rint(np.median(np.log2(wanted[both] / reference[both])))) if both.any() else 0
 
 
-def _rounded_up(unit: Reals, demands: Demands) -> Reals:
-    assert demands.threshold is not None
-    levels = np.floor(np.log2(demands.threshold / np.where(unit > 0, unit, demands.threshold)) + 1e-9)
-    return np.where(unit > 0, demands.threshold * 2.0**-levels, 0.0)
+def _rounded_up(unit: Reals, threshold: Reals) -> Reals:
+    levels = np.floor(np.log2(threshold / np.where(unit > 0, unit, threshold)) + 1e-9)
+    return np.where(unit > 0, threshold * 2.0**-levels, 0.0)
 
 
 def _empty_units(unit: Reals, alive: NDArray[np.bool_], demands: Demands) -> Reals:

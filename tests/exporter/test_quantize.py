@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from exporter.calibrate import calibrate
 from exporter.drift import drift
 from exporter.folding import fold, levels
-from exporter.graph import Add, Conv, Graph, Input, Linear, Neuron, Pool, PoolKind, Scale, by_name
+from exporter.graph import Add, Conv, Flatten, Graph, Input, Linear, Neuron, Pool, PoolKind, Scale, by_name
 from exporter.quantize import QuantizeOptions, quantize
 from exporter.ranges import current_interval, reach
 from exporter.reference import run, run_float
@@ -299,6 +299,21 @@ def test_synapses_on_different_channels_of_a_membrane_readout_share_one_unit() -
     assert isinstance(neuron, Neuron)
     assert b.shift - a.shift == 3
     assert neuron.scale == pytest.approx([0.5 * 2.0**-a.shift] * 2)
+
+
+def test_a_channel_has_one_unit_whatever_thresholds_its_neurons_have() -> None:
+    spec = InputSpec((1, 1, 2), Coding.EVENTS, 4)
+    conv = Conv("conv", "in", np.full((1, 1, 1, 1), 1e-4))
+    model = FloatNeuron(threshold=(1.0, 3.0))
+    graph = Graph(
+        (Input("in", spec), conv, Flatten("flat", "conv"), Neuron("n", "flat", model)), "n", Readout.COUNT
+    )
+    found = by_name(quantize(graph))
+    whole, neuron = found["conv"], found["n"]
+    assert isinstance(whole, Conv)
+    assert isinstance(neuron, Neuron)
+    assert whole.scale is not None
+    assert neuron.scale == pytest.approx([whole.scale[0] * 2.0**-whole.shift] * 2)
 
 
 def test_a_max_pool_of_added_spikes_is_refused_by_name() -> None:
