@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import Enum
 
-from runtime.encodings import decode, encode, entries
+from runtime.encodings import ENCODINGS, decode, encode, entries, smallest
 from runtime.program import ConvSynapses, DiagonalSynapses, EncodedMatrix, LinearSynapses, Program, Synapses
 
 DENSE_LINEAR, DENSE_CONV, SHORT_ROW = 0.05, 0.08, 32
@@ -15,19 +15,35 @@ MAX_EXPANDED = 1 << 26
 
 
 class Objective(Enum):
-    """``FLASH``: as stored, as firmware does it. ``SPEED``: one faster form of each table, built at load."""
+    """``FLASH``: as stored, as firmware does it. ``SPEED``: one faster form of each table, built at load.
+    ``BALANCED``: stored for bytes and time alike (see ``runtime.choice``), then run as stored."""
 
     FLASH = "flash"
     SPEED = "speed"
+    BALANCED = "balanced"
 
 
 def execution_form(program: Program, objective: Objective) -> Program:
-    """``program`` with the tables it will run from; the same object under ``Objective.FLASH``."""
-    if objective is Objective.FLASH:
-        return program
+    """``program`` with the tables it will run from; the same object where all of them run as stored."""
+    if objective is not Objective.SPEED:
+        return _executable(program)
     users = {projection.table: projection.synapses for projection in program.projections}
     tables = tuple(_fast(table, users.get(number)) for number, table in enumerate(program.tables))
     return replace(program, tables=tables)
+
+
+def _executable(program: Program) -> Program:
+    """Tables that are for storage only, as the smallest that run."""
+    if all(ENCODINGS[table.encoding].executable for table in program.tables):
+        return program
+    return replace(program, tables=tuple(map(_expanded, program.tables)))
+
+
+def _expanded(table: EncodedMatrix) -> EncodedMatrix:
+    if ENCODINGS[table.encoding].executable:
+        return table
+    matrix = decode(table)
+    return encode(matrix, smallest(matrix, table.bits), table.bits)
 
 
 def _fast(table: EncodedMatrix, synapses: Synapses | None) -> EncodedMatrix:

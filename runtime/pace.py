@@ -1,0 +1,42 @@
+"""How long an event takes in each encoding: fitted to ``benchmarks.formats`` on one machine.
+
+Good for ranking encodings on processors with caches; another machine has another scale. Firmware and FPGA
+cores have cost models of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runtime.encodings.sparse import Sparse
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Nanoseconds of an event's row: ``start`` once, then one amount for each stored item."""
+
+    start: float
+    item: float
+    packed: float | None = None
+    """For each item where weights are narrower than eight bits; as ``item`` where None."""
+
+
+PACES: Mapping[str, Pace] = {
+    "dense": Pace(10, 0.05, 6.0),
+    "lists": Pace(10, 1.1, 6.5),
+    "gaps": Pace(10, 1.9, 6.5),
+    "bitmap": Pace(20, 13.0),
+    "nibbles": Pace(60, 20.0),
+    "rice": Pace(60, 18.0),
+    "codebook": Pace(60, 20.0),
+    "huffman": Pace(60, 26.0),
+}
+
+
+def event_ns(encoding: str, sparse: Sparse, bits: int) -> float:
+    """Nanoseconds of one event, for a row of the table's mean length."""
+    pace = PACES[encoding]
+    items = sparse.columns if encoding == "dense" else sparse.nonzeros / sparse.rows
+    each = pace.item if bits == 8 or pace.packed is None else pace.packed
+    return float(pace.start + each * items)
