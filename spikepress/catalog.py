@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
-from runtime.errors import ConfigError
+from runtime.errors import ConfigError, DataError
 
 
 class Kind(Enum):
@@ -34,6 +34,8 @@ class Resource(Enum):
     BLOCK_RAM = "block_ram_bits"
     NEURONS = "neurons"
     SYNAPSES = "synapses"
+    STORED_WEIGHTS = "stored_weights"
+    """Weights of a chip that stores zeros like any other."""
     INPUTS = "inputs"
 
 
@@ -50,6 +52,10 @@ class Device:
     reserved: Mapping[Resource, int]
     source: str
     status: Status
+    multiplier: bool | None = None
+    """Whether the core multiplies in hardware; None where that is no question."""
+    not_modelled: tuple[str, ...] = ()
+    """What of the device no figure here knows: caches, wait states, further memories."""
 
     def available(self, resource: Resource) -> int:
         return self.limits[resource] - self.reserved.get(resource, 0)
@@ -66,6 +72,8 @@ def device_json(device: Device) -> dict[str, object]:
         "reserved": {resource.value: amount for resource, amount in device.reserved.items()},
         "source": device.source,
         "status": device.status.value,
+        "multiplier": device.multiplier,
+        "not_modelled": list(device.not_modelled),
     }
 
 
@@ -103,37 +111,59 @@ def judge(needs: Mapping[Resource, int], device: Device) -> Verdict:
     return Verdict(device, shares, binding, needs[binding], device.available(binding))
 
 
-def judge_all(needs: Mapping[Resource, int]) -> tuple[Verdict, ...]:
-    return tuple(judge(needs, device) for device in devices())
+def judge_all(needs: Mapping[Resource, int], entries: Iterable[Device] | None = None) -> tuple[Verdict, ...]:
+    """A verdict for each of ``entries``, by default for the whole catalogue."""
+    return tuple(judge(needs, entry) for entry in (devices() if entries is None else entries))
+
+
+def devices(file: str | Path | None = None) -> tuple[Device, ...]:
+    """Every device of the catalogue, in its order, then those of a user's TOML ``file``.
+
+    Raises DataError where the file cannot be read, ConfigError for anything in it that cannot be.
+    """
+    if file is None:
+        return _built_in()
+    from spikepress.device_file import parse
+
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"devices {file}: found {error}, expected a TOML file") from error
+    own = parse(text, str(file))
+    known = {entry.name for entry in _built_in()}
+    for entry in own:
+        if entry.name in known:
+            raise ConfigError(
+                f"{file}: found device {entry.name!r}, which the catalogue has, expected a new name"
+            )
+    return (*_built_in(), *own)
 
 
 @cache
-def devices() -> tuple[Device, ...]:
-    """Every device of the catalogue, in its order."""
+def _built_in() -> tuple[Device, ...]:
+    from spikepress.device_file import parse
+
     text = files("spikepress").joinpath("devices.toml").read_text(encoding="utf-8")
-    return tuple(_device(entry) for entry in tomllib.loads(text)["device"])
+    return parse(text, "devices.toml")
 
 
-def device(name: str) -> Device:
+def device(name: str, file: str | Path | None = None) -> Device:
     """The device of that name; ConfigError names the known ones."""
-    for entry in devices():
+    entries = devices(file)
+    for entry in entries:
         if entry.name == name:
             return entry
-    known = ", ".join(entry.name for entry in devices())
+    known = ", ".join(entry.name for entry in entries)
     raise ConfigError(f"device: found {name!r}, expected one of {known}")
 
 
-def _device(entry: Mapping[str, object]) -> Device:
-    limits = {resource: entry[resource.value] for resource in Resource if resource.value in entry}
-    reserved = {resource: entry.get(f"reserved_{resource.value}", 0) for resource in limits}
-    return Device(
-        name=str(entry["name"]),
-        title=str(entry["title"]),
-        kind=Kind(entry["kind"]),
-        core=str(entry["core"]),
-        mhz=int(str(entry["mhz"])),
-        limits={resource: int(str(value)) for resource, value in limits.items()},
-        reserved={resource: int(str(value)) for resource, value in reserved.items()},
-        source=str(entry["source"]),
-        status=Status(entry["status"]),
-    )
+def matching(entries: Iterable[Device], *, kind: str | None = None, core: str | None = None) -> list[Device]:
+    """The devices of one kind, and whose core's name contains ``core`` whatever its case."""
+    kinds = [one.value for one in Kind]
+    if kind is not None and kind not in kinds:
+        raise ConfigError(f"--kind: found {kind!r}, expected one of {', '.join(kinds)}")
+    return [
+        entry
+        for entry in entries
+        if (kind is None or entry.kind.value == kind) and (core is None or core.lower() in entry.core.lower())
+    ]

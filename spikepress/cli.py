@@ -29,8 +29,9 @@ DataDir = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed; default: the configuration's.")]
 Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Use only the first so many samples.")]
-
-
+DeviceFile = Annotated[
+    Path | None, typer.Option("--devices", help="A TOML file with further devices of your own.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from where the run directory stopped.")]
 
 
@@ -180,6 +181,7 @@ def report(
     data: Data = None,
     data_dir: DataDir = None,
     samples: Samples = None,
+    own: DeviceFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the network's figures and write one page of pictures that needs no network to read."""
@@ -189,7 +191,14 @@ def report(
 
     with shown() as notify:
         page = make_report(
-            model, devices=device, output=output, data=data, data_dir=data_dir, samples=samples, notify=notify
+            model,
+            devices=device,
+            device_file=own,
+            output=output,
+            data=data,
+            data_dir=data_dir,
+            samples=samples,
+            notify=notify,
         )
     if as_json:
         _print_json(report_json(page))
@@ -211,26 +220,36 @@ def info(model: Model, as_json: AsJson = False) -> None:
         print_card(card)
 
 
-@app.command(epilog="Example: spikepress devices --model runs/first/model.spk")
+@app.command(epilog="Example: spikepress devices --model runs/first/model.spk --kind mcu --fits")
 def devices(
     model: Annotated[Path | None, typer.Option(help="Judge this model on every device.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only mcu, fpga or neuromorphic ones.")] = None,
+    core: Annotated[str | None, typer.Option(help="Only where the core's name contains this.")] = None,
+    fits: Annotated[
+        bool | None, typer.Option("--fits/--fits-not", help="Only those the model fits, or does not.")
+    ] = None,
+    own: DeviceFile = None,
     as_json: AsJson = False,
 ) -> None:
     """List the devices in the catalogue, or which of them a model fits."""
-    from spikepress.catalog import device_json, judge_all
+    from runtime.errors import ConfigError
+    from spikepress.catalog import device_json, judge_all, matching
     from spikepress.catalog import devices as all_devices
     from spikepress.terminal import print_devices, print_verdicts
 
+    entries = matching(all_devices(own), kind=kind, core=core)
     if model is None:
+        if fits is not None:
+            raise ConfigError("devices: found --fits without --model, expected a model to judge")
         if as_json:
-            _print_json([device_json(entry) for entry in all_devices()])
+            _print_json([device_json(entry) for entry in entries])
         else:
-            print_devices(all_devices())
+            print_devices(entries)
         return
     from spikepress.needs import needs_of_model
     from spikepress.page import verdict_json
 
-    verdicts = judge_all(needs_of_model(model))
+    verdicts = [v for v in judge_all(needs_of_model(model), entries) if fits is None or v.fits is fits]
     if as_json:
         _print_json([verdict_json(verdict) for verdict in verdicts])
     else:

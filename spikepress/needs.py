@@ -28,6 +28,7 @@ def needs_of(program: Program, memory: MemoryPlan) -> dict[Resource, int]:
         Resource.BLOCK_RAM: 8 * (memory.flash_bytes + memory.ram_bytes),
         Resource.NEURONS: sum(n_neurons(p) for p in program.populations[1:]),
         Resource.SYNAPSES: sum(nonzeros(program)),
+        Resource.STORED_WEIGHTS: sum(table.rows * table.columns for table in program.tables),
         Resource.INPUTS: n_neurons(program.populations[0]),
     }
 

@@ -9,7 +9,8 @@ from typing import Any
 from runtime.cost import PopulationCounts, footprint
 from spikepress import figures
 from spikepress.card import weight_sparsity
-from spikepress.catalog import Verdict, device, judge, judge_all
+from spikepress.catalog import Verdict, device, judge_all
+from spikepress.catalog import devices as all_devices
 from spikepress.figures import StageFigures
 from spikepress.labels import labels_of
 from spikepress.measuring import Measured, measure
@@ -24,6 +25,7 @@ def report(
     model: str | Path,
     *,
     devices: Sequence[str] | None = None,
+    device_file: str | Path | None = None,
     output: str | Path | None = None,
     data: str | None = None,
     data_dir: Path | None = None,
@@ -32,12 +34,13 @@ def report(
 ) -> Report:
     """Measures ``model`` on test samples and writes its page, by default ``report.html`` beside it.
 
-    ``devices`` limits the verdicts to these names. Raises SpikepressError for what is missing or damaged.
+    ``devices`` limits the verdicts to these names; ``device_file`` adds a user's own. Raises SpikepressError
+    for what is missing or damaged.
     """
-    chosen = None if devices is None else [device(name) for name in devices]
+    chosen = None if devices is None else [device(name, device_file) for name in devices]
     measured = measure(model, data=data, data_dir=data_dir, samples=samples, notify=notify)
     needs = measured.needs
-    verdicts = judge_all(needs) if chosen is None else tuple(judge(needs, entry) for entry in chosen)
+    verdicts = judge_all(needs, all_devices(device_file) if chosen is None else chosen)
     made = compose(measured, verdicts)
     write_page(made, measured.run.page if output is None else Path(output))
     return made

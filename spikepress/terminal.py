@@ -39,16 +39,19 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def print_devices(devices: Sequence[Device]) -> None:
-    def limit(device: Device, resource: Resource) -> str:
-        return f"{device.limits[resource]:,}" if resource in device.limits else "-"
+    """What of each device a network may use: total less reserved."""
 
-    columns = ("name", "core", "flash B", "RAM B", "block RAM bit", "MHz", "figures")
+    def usable(device: Device, resource: Resource) -> str:
+        return f"{device.available(resource):,}" if resource in device.limits else "-"
+
+    columns = ("name", "core", "usable flash B", "usable RAM B", "block RAM bit", "MHz", "figures")
     resources = (Resource.FLASH, Resource.RAM, Resource.BLOCK_RAM)
     rows = (
-        (d.name, d.core, *(limit(d, r) for r in resources), str(d.mhz or "-"), d.status.value)
+        (d.name, d.core, *(usable(d, r) for r in resources), str(d.mhz or "-"), d.status.value)
         for d in devices
     )
     print_table("Devices", columns, rows)
+    _console().print("Totals, reserves, sources and what is not modelled of each: --json")
 
 
 def print_verdicts(verdicts: Sequence[Verdict]) -> None:

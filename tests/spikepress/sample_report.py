@@ -12,6 +12,7 @@ NEEDS = {
     Resource.BLOCK_RAM: 61_000,
     Resource.NEURONS: 266,
     Resource.SYNAPSES: 2_470,
+    Resource.STORED_WEIGHTS: 25_856,
     Resource.INPUTS: 64,
 }
 LAYERS = ("fc1 → lif1", "fc2 → lif2", "fc3 → out <&>")
