@@ -14,10 +14,10 @@ from torch import nn
 from runtime.errors import ConfigError
 from runtime.spec import Coding, InputSpec, Readout
 from trainer.blueprint import build_layers, read_layers
+from trainer.check import check_structure
 from trainer.config import Config, InputConfig
 from trainer.datasets import DatasetInfo
 from trainer.models import SpikingNet
-from trainer.structure import check_structure
 from trainer.tables import require
 
 
@@ -36,7 +36,7 @@ def build_net(config: Config, spec: InputSpec, n_classes: int, classes: tuple[st
 
     Raises:
         ConfigError: the layers do not fit the input or each other, or a user's module cannot be loaded.
-        ModelError, UnsupportedError: the net has no integer form, see ``structure.check_structure``.
+        ModelError, UnsupportedError: the net has no integer form, see ``check.check_structure``.
     """
     module = None if config.model is None else config.model.module
     recipe = Recipe(config.layers, module, n_classes, config.folder)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from runtime.errors import ModelError, UnsupportedError
 from runtime.spec import Fire, Readout
+from trainer.check import check_structure
 from trainer.layers import BatchNorm, Conv1d, Conv2d, Linear, Skip
 from trainer.models import SpikingNet
 from trainer.neuron import Neuron
@@ -20,7 +21,7 @@ from trainer.quant import (
     WeightBits,
     WeightQuantizer,
 )
-from trainer.structure import Afferent, check_structure, output_population, populations, sites
+from trainer.structure import Afferent, output_population, populations, sites
 from trainer.synapse import Synapse
 
 

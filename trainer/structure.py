@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 
 from runtime.errors import ModelError, UnsupportedError
-from runtime.spec import Fire, Readout
+from runtime.spec import Fire
 from trainer.layers import AvgPool, BatchNorm, Flatten, MaxPool, Pool, SumPool
 from trainer.models import SpikingNet
 from trainer.neuron import Neuron
@@ -164,29 +164,6 @@ def _check_pool(name: str, pool: Pool, source: Site, net: SpikingNet) -> None:
             f"{name}: found kernel {kernel}, stride {stride}, padding {padding} of a sum or mean, "
             "expected stride equal to kernel and no padding"
         )
-
-
-def check_structure(net: SpikingNet) -> None:
-    """Refuse, before anything is trained, a net that has no integer form or that is not read as it ends.
-
-    Raises:
-        ModelError: the body does not end in a population.
-        UnsupportedError: synapses and populations do not alternate, or the readout counts what never
-            fires, or reads the membranes of what does.
-    """
-    output = output_population(net)
-    silent = net.neurons()[output].firing.fire is Fire.SILENT
-    if silent and net.readout is Readout.COUNT:
-        raise UnsupportedError(f"{output}: found readout by count of an LI, expected a membrane readout")
-    if not silent and net.readout is not Readout.COUNT:
-        raise UnsupportedError(
-            f"{output}: found readout {net.readout.value} of a population that fires, expected count or an LI"
-        )
-    found = populations(net)
-    used = {*found, *(afferent.name for group in found.values() for afferent in group)}
-    for name, module in net.body.named_modules():
-        if isinstance(module, Synapse | Neuron) and name not in used:
-            raise UnsupportedError(f"{name}: found a layer that feeds no population, expected each to")
 
 
 def output_population(net: SpikingNet) -> str:

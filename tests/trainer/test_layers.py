@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from runtime.errors import ModelError, UnsupportedError
-from runtime.spec import Coding, InputSpec, Readout
+from runtime.spec import Coding, Fire, InputSpec, Readout, Reset, ResetTiming
 from tests.builders import nets
+from trainer.check import check_structure
 from trainer.held import held, hold
 from trainer.layers import (
     AvgPool,
@@ -23,9 +24,9 @@ from trainer.layers import (
     SumPool,
 )
 from trainer.models import Residual, SpikingNet, predictions
-from trainer.neuron import LI, LIF
+from trainer.neuron import LI, LIF, CubaLIF, Firing
 from trainer.recurrent import Recurrent
-from trainer.structure import check_structure, populations, sites
+from trainer.structure import populations, sites
 
 LAYERS = {
     "linear": (Linear(6, 4, bias=True), (6,)),
@@ -164,6 +165,31 @@ def test_a_net_without_an_integer_form_is_refused_before_training(message: str) 
     body, readout = UNREADABLE[message]
     with pytest.raises(ModelError) as caught:
         check_structure(SpikingNet(body, InputSpec((3,), Coding.EVENTS, 2), readout))
+    assert str(caught.value).startswith(message)
+
+
+LATE = Firing(reset=Reset.VALUE, reset_timing=ResetTiming.NEXT_STEP, reset_value=(0.5,))
+
+UNEQUALED = {
+    "0: found a bias or a batch norm that 1 would filter": (Linear(3, 3, bias=True), CubaLIF(2)),
+    "1: found a bias or a batch norm that 2 would filter": (Linear(3, 3), BatchNorm(3), CubaLIF(2)),
+    "1.linear: found a bias or a batch norm that 1.neuron": (
+        Linear(3, 3),
+        Recurrent(Linear(3, 3, bias=True), CubaLIF(2)),
+    ),
+    "1: found a graded neuron with v_leak": (
+        Linear(3, 3),
+        LIF(2, Firing(fire=Fire.GRADED, payload_bits=2), v_leak=0.5),
+    ),
+    "1: found a reset to a value in the next step": (Linear(3, 3), LIF(2, LATE)),
+}
+
+
+@pytest.mark.parametrize("message", UNEQUALED)
+def test_a_neuron_that_no_integer_neuron_equals_is_refused_before_training(message: str) -> None:
+    body = nn.Sequential(*UNEQUALED[message])
+    with pytest.raises(UnsupportedError) as caught:
+        check_structure(SpikingNet(body, InputSpec((3,), Coding.EVENTS, 2), Readout.COUNT))
     assert str(caught.value).startswith(message)
 
 
