@@ -108,11 +108,11 @@ def test_the_plan_of_a_small_net_adds_up_by_hand() -> None:
     lines = plan(lower(whole("constant", bits=8, tight=False))).lines
     ram = {(line.layer, line.kind): line.bytes for line in lines if line.memory is Memory.RAM}
     assert ram == {
-        ("in", Kind.EVENT_QUEUES): 12,
         ("hidden", Kind.MEMBRANES): 14 * 2,
         ("hidden", Kind.CONSTANT_CURRENT): 14 * 4,
-        ("hidden", Kind.EVENT_QUEUES): 14 * 2,
+        ("hidden", Kind.EVENT_QUEUES): 2 + 14,
         ("out", Kind.MEMBRANES): 5 * 2,
-        ("shared", Kind.ACCUMULATORS): 14 * 4,
+        ("out", Kind.ACCUMULATORS): 5 * 4,
         ("out", Kind.SCRATCH): 5 * 4,
+        ("shared", Kind.GAPS): 2,
     }
