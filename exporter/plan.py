@@ -180,9 +180,8 @@ def _buffers(program: Program, options: PlanOptions) -> Iterator[Buffer]:
     last = len(program.populations) - 1
     by_steps = options.order is Order.STEPS
     for number, population in enumerate(program.populations):
-        state = (0, last) if by_steps else (number, number)
         if isinstance(population, NeuronPopulation):
-            yield from _neuron_buffers(program, number, population, state)
+            yield from _neuron_buffers(program, number, population, by_steps)
         yield from _queue(program, number, options)
         if isinstance(population, GatePopulation) and options.queues is Queues.LISTS:
             # Which places fired already: several spikes of a window are one event.
@@ -191,13 +190,16 @@ def _buffers(program: Program, options: PlanOptions) -> Iterator[Buffer]:
     yield from _sample(program)
     name = program.populations[program.output].name
     scores = n_neurons(program.populations[program.output]) * SCORE_BYTES
-    start = 0 if by_steps else program.output
+    start = int(program.input.constant) if by_steps else program.output
     yield Buffer(name, Kind.SCRATCH.value, scores, start, last, SCORE_BYTES)
 
 
 def _neuron_buffers(
-    program: Program, number: int, population: NeuronPopulation, life: tuple[int, int]
+    program: Program, number: int, population: NeuronPopulation, by_steps: bool
 ) -> Iterator[Buffer]:
+    last = len(program.populations) - 1
+    # The currents of a constant input are summed before the first step: no state is live yet.
+    life = (int(program.input.constant), last) if by_steps else (number, number)
     name, width = population.name, population.neuron.width // 8
     state = n_neurons(population) * width
     yield Buffer(name, Kind.MEMBRANES.value, state, *life, width)
@@ -208,8 +210,8 @@ def _neuron_buffers(
     once = [p for p in incoming if program.input.constant and p.pre == 0]
     if once:
         # Summed once a sample and kept.
-        yield Buffer(name, Kind.CONSTANT_CURRENT.value, cells, *life, ACCUMULATOR_BYTES)
-        start = life[0]
+        start = 0 if by_steps else number
+        yield Buffer(name, Kind.CONSTANT_CURRENT.value, cells, start, life[1], ACCUMULATOR_BYTES)
         yield from _rounded(population, once, len(once), (start, start))
     if len(incoming) > len(once):
         moment = (number, number)
