@@ -1,8 +1,10 @@
 """Prunes spiking networks while they train: masks, criteria, criticality, schedules, regeneration."""
 
 from pruner.callback import Pruning
+from pruner.compression import Calibration, Compressed, Compression
 from pruner.config import PruneConfig
 from pruner.mask import MaskSet
+from pruner.post_training import Calibrated, compress
 from pruner.registry import ALLOCATIONS, CRITERIA, KERNELS, NORMALIZATIONS, SCHEDULES
 
 __all__ = [
@@ -11,7 +13,12 @@ __all__ = [
     "KERNELS",
     "NORMALIZATIONS",
     "SCHEDULES",
+    "Calibrated",
+    "Calibration",
+    "Compressed",
+    "Compression",
     "MaskSet",
     "PruneConfig",
     "Pruning",
+    "compress",
 ]

@@ -1,0 +1,74 @@
+"""What post-training compression is asked for, and what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trainer.models import SpikingNet
+from trainer.quant import WeightBits
+from trainer.tables import require
+
+
+@dataclass(frozen=True)
+class Compression:
+    """One wish. Raises ConfigError for values that cannot work."""
+
+    sparsity: float = 0.9
+    """Weight sparsity over all synapse layers, the readout included."""
+    bits: int | str | None = None
+    """Width of the weights: 8, 4, 3, 2 or "ternary"; None leaves them real."""
+    first: int | str | None = None
+    """Width of layers that hear the input, where it differs."""
+    last: int | str | None = None
+    """Width of layers that feed the output, where it differs."""
+    block: int = 1
+    """Neighbouring outputs that keep or lose an input together: the runtime's 1xB blocks."""
+    readout: float = 0.5
+    """Share of the living weights that layers feeding the output keep (of at most a third of the budget)."""
+    fan_in: int = 32
+    """Hidden neurons go until those left can have this many weights each; 0 keeps all neurons."""
+    round_share: float = 0.65
+    """Share of the weights that a round keeps: eight rounds to 3 %. Rounds are shared by sparsities."""
+
+    def __post_init__(self) -> None:
+        require(0.0 <= self.sparsity < 1.0, "compression.sparsity", self.sparsity, "0 to below 1")
+        require(self.block >= 1, "compression.block", self.block, "at least 1")
+        require(0.0 < self.readout <= 1.0, "compression.readout", self.readout, "above 0 to 1")
+        require(self.fan_in >= 0, "compression.fan_in", self.fan_in, "0 or more")
+        require(0.0 < self.round_share < 1.0, "compression.round_share", self.round_share, "between 0 and 1")
+        for bits in (self.bits, self.first, self.last):
+            if bits is not None:
+                WeightBits.of(bits)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the second moments are gathered."""
+
+    samples: int = 8192
+    """Training samples, spread evenly over the set; fewer if it has fewer."""
+    batch_size: int = 256
+    decay: bool = True
+    """Filter the inputs by the membrane's leak (SBC); without it steps count as they are (OBS)."""
+    damping: float = 1e-3
+    """Pull of every weight to its dense value, relative to the mean square of the inputs' traces."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("samples", "batch_size"):
+            require(getattr(self, key) >= 1, f"calibration.{key}", getattr(self, key), "at least 1")
+        require(self.damping >= 0, "calibration.damping", self.damping, "0 or more")
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A compressed copy of a net. ``seconds`` and ``sample_passes`` (samples sent through a net, forward or
+    back) are those of this wish alone, without the calibration it shares with others."""
+
+    net: SpikingNet
+    living: Mapping[str, int]
+    weight_sparsity: float
+    neurons: Mapping[str, int]
+    seconds: float
+    sample_passes: int

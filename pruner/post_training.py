@@ -1,0 +1,351 @@
+"""Compresses a trained net without training it: second-order pruning, refit and rounding.
+
+Layers share one ranking of saliencies. Then, in order of execution, each is pruned to its part of the
+budget on what the already compressed layers feed it, its survivors refitted to the dense net's drive,
+and rounded in GPTQ's order. No labels are used and no gradient step is made.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pruner.compression import Calibration, Compressed, Compression
+from pruner.hessian import Moments, Passes, Site, dense_moments, flat_weight, layer_sites, paired_moments
+from pruner.importance import importances
+from pruner.neuron_choice import Alive, Chain, chains, choose_neurons, consumer_mask
+from pruner.rounding import round_rows, scale_candidates
+from pruner.second_order import Rows, by_row, fit, sizes_of, strongest
+from pruner.topology import Prunable, prunable_layers
+from runtime.errors import ConfigError, ModelError
+from trainer.evaluate import Labeled
+from trainer.integer import detach, evaluating
+from trainer.models import SpikingNet
+from trainer.prepare import fold_batch_norm, prepare
+from trainer.quant import WeightQuantizer
+
+Masks = dict[str, Tensor]
+"""Group masks (groups of rows, inputs) by layer, or ``layer#group`` for grouped convolutions."""
+
+logger = logging.getLogger(__name__)
+
+
+def compress(
+    net: SpikingNet, samples: Labeled, wish: Compression, calibration: Calibration = Calibration()
+) -> SpikingNet:
+    """A compressed copy of ``net``, batch norms folded; ``samples`` must be training samples."""
+    return Calibrated(net, samples, calibration).compress(wish).net
+
+
+class Calibrated:
+    """The second moments of a trained net, to try many sparsities and widths on.
+
+    Deterministic for the same net, samples and number of torch threads. Raises ModelError for a net that is
+    quantized already, UnsupportedError for one whose layers do not each drive one population.
+    """
+
+    def __init__(self, net: SpikingNet, samples: Labeled, calibration: Calibration = Calibration()) -> None:
+        began = time.perf_counter()
+        if net.quantization is not None:
+            raise ModelError("compression: found a net with quantized weights, expected real weights")
+        self.net = _folded(net)
+        self.calibration = calibration
+        self.sites = layer_sites(self.net, calibration.decay)
+        count = min(calibration.samples, len(samples.x))
+        numbers = np.linspace(0, len(samples.x) - 1, count).round().astype(np.int64)
+        self.passes = Passes(samples, numbers, calibration.batch_size)
+        with evaluating(self.net):
+            self._moments = dense_moments(self.net, self.sites, self.passes)
+            self._importance = importances(self.net, self.sites, self.passes, calibration.seed)
+        self._chains = chains(self.net)
+        self._rounds: dict[tuple[object, ...], Masks] = {}
+        self.seconds = time.perf_counter() - began
+        self.sample_passes = 3 * count
+        """One forward pass for the moments, one forward and backward for the importances."""
+        logger.info("calibrated on %d samples in %.1f s", count, self.seconds)
+
+    @property
+    def layers(self) -> dict[str, Prunable]:
+        """The dense layers in order of execution."""
+        found = prunable_layers(self.net)
+        return {name: found[name] for name in self.sites}
+
+    @property
+    def total(self) -> int:
+        """Weights of all layers, dead or alive."""
+        return sum(layer.weight.numel() for layer in self.layers.values())
+
+    def compress(self, wish: Compression) -> Compressed:
+        """A compressed copy of the net. Raises ConfigError for a budget without a weight."""
+        began = time.perf_counter()
+        budget = int((1.0 - wish.sparsity) * self.total + 1e-6)
+        if budget < len(self.layers):
+            raise ConfigError(
+                f"compression.sparsity: found {wish.sparsity}, which leaves {budget} of {self.total} weights, "
+                f"expected at least one for each of {len(self.layers)} layers"
+            )
+        work = _Work(self, wish, budget)
+        with torch.no_grad(), evaluating(self.net):
+            net = work.run()
+        living = {
+            name: int((layer.mask != 0).sum())
+            for name, layer in prunable_layers(net).items()
+            if layer.mask is not None
+        }
+        done = Compressed(
+            net,
+            living,
+            1.0 - sum(living.values()) / self.total,
+            {name: int(alive.sum()) for name, alive in work.alive.items()},
+            time.perf_counter() - began,
+            work.sample_passes,
+        )
+        logger.info(
+            "compressed to %d of %d weights in %.1f s", sum(living.values()), self.total, done.seconds
+        )
+        return done
+
+
+def _folded(net: SpikingNet) -> SpikingNet:
+    copied = detach(copy.deepcopy(net)).eval()
+    for parameter in copied.parameters():
+        parameter.requires_grad_(True)
+    return copied if copied.folded else fold_batch_norm(copied)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """A layer's rows, one part a convolution group, by the part's name."""
+
+    parts: dict[str, Rows]
+
+    @classmethod
+    def of(
+        cls, name: str, layer: Prunable, moments: Moments, importance: Tensor, options: tuple[float, int]
+    ) -> _Problem:
+        damping, block = options
+        weight, fixed = flat_weight(layer), int(layer.bias is not None)
+        groups = len(moments.moment)
+        parts = {}
+        moment = moments.moment / moments.rows
+        for group, (square, start, weigh) in enumerate(
+            zip(moment, weight.chunk(groups), importance.chunk(groups), strict=True)
+        ):
+            cross = start @ square
+            if moments.cross.dim():
+                cross = moments.cross.chunk(groups)[group] / moments.rows
+            inputs = len(square) - fixed
+            level = damping * float(square.diagonal()[:inputs].mean()) + 1e-12
+            parts[part_name(name, group, groups)] = Rows(square, cross, start, weigh, fixed, level, block)
+        return cls(parts)
+
+
+def part_name(name: str, group: int, groups: int) -> str:
+    """Name of one group of a layer."""
+    return name if groups == 1 else f"{name}#{group}"
+
+
+class _Work:
+    """One wish on its way through the net."""
+
+    def __init__(self, source: Calibrated, wish: Compression, budget: int) -> None:
+        self.source, self.wish, self.budget = source, wish, budget
+        self.sample_passes = 0
+        self._shared = {name: self._problem(name, source._moments[name]) for name in source.sites}
+        self.share = self._neuron_share()
+        self.alive = self._neurons()
+
+    def run(self) -> SpikingNet:
+        masks = self._start_masks()
+        chosen = self._allocate(masks)
+        net = copy.deepcopy(self.source.net)
+        quantizers = self._quantizers(net)
+        for name, site in self.source.sites.items():
+            problem, mask = self._shared[name], {key: chosen[key] for key in self._shared[name].parts}
+            if not site.from_input:
+                problem = self._problem(name, self._paired(net, site))
+                keep = _living(mask, problem)
+                mask = self._narrow({key: masks[key] for key in problem.parts}, problem.parts, keep)
+            self._install(net, name, problem, mask, quantizers.get(name))
+        return net
+
+    def _problem(self, name: str, moments: Moments) -> _Problem:
+        source, layer = self.source, self.source.layers[name]
+        importance = source._importance[source.sites[name].population]
+        # a population behind a flattened map has one importance a neuron, its layer one a channel
+        importance = importance.view(len(layer.weight), -1).sum(1)
+        return _Problem.of(name, layer, moments, importance, (source.calibration.damping, self.wish.block))
+
+    def _paired(self, net: SpikingNet, site: Site) -> Moments:
+        self.sample_passes += 2 * len(self.source.passes.numbers)
+        with evaluating(net):
+            return paired_moments(self.source.net, net, site, self.source.passes)
+
+    def _neuron_share(self) -> float:
+        """Share of the hidden neurons to keep, a whole power of the half root: few, so rounds are shared."""
+        channels = sum(chain.channels for chain in self.source._chains)
+        if not self.wish.fan_in or not channels:
+            return 1.0
+        wanted, share = self.budget / (self.wish.fan_in * channels), 1.0
+        while share * 0.5**0.25 >= wanted:
+            share *= 0.5**0.5
+        return share
+
+    def _neurons(self) -> Alive:
+        found: tuple[Chain, ...] = self.source._chains
+        key = ("neurons", self.share, self.wish.block)
+        if key not in self.source._rounds:
+            rows = {c.consumer: self._shared[c.consumer].parts[c.consumer] for c in found}
+            self.source._rounds[key] = choose_neurons(
+                found, rows, self.share, round_share=self.wish.round_share, block=self.wish.block
+            )
+        return self.source._rounds[key]
+
+    def _start_masks(self) -> Masks:
+        """What lives before the first round: masks the net came with, less the neurons given up."""
+        rows = {}
+        for name, layer in self.source.layers.items():
+            mask = torch.ones(layer.weight.shape) if layer.mask is None else layer.mask
+            rows[name] = (mask != 0).flatten(1)
+        for chain in self.source._chains:
+            alive = self.alive[chain.population]
+            for producer in chain.producers:
+                rows[producer] &= alive.repeat_interleave(len(rows[producer]) // len(alive))[:, None]
+            layer = self.source.layers[chain.consumer]
+            rows[chain.consumer] &= consumer_mask(chain, layer, alive)
+        return {
+            key: _grouped(part, rows[name].chunk(len(problem.parts))[group])
+            for name, problem in self._shared.items()
+            for group, (key, part) in enumerate(problem.parts.items())
+        }
+
+    def _allocate(self, masks: Masks) -> Masks:
+        """Masks on the dense net's traces: the readout by its share, the rest by one ranking."""
+        every = {key: part for problem in self._shared.values() for key, part in problem.parts.items()}
+        last = {
+            key
+            for name, problem in self._shared.items()
+            if self.source.sites[name].readout
+            for key in problem.parts
+        }
+        if len(last) == len(every):
+            return self._narrow(masks, every, self.budget)
+        living = sum(_living({key: masks[key]}, _Problem({key: every[key]})) for key in last)
+        keep = max(1, min(int(self.wish.readout * living), self.budget // 3))
+        tail = self._narrow({k: masks[k] for k in last}, {k: every[k] for k in last}, keep)
+        used = sum(_living({key: tail[key]}, _Problem({key: every[key]})) for key in last)
+        head = {k: masks[k] for k in every if k not in last}
+        return tail | self._narrow(head, {k: every[k] for k in head}, self.budget - used, shared=True)
+
+    def _narrow(self, masks: Masks, parts: Mapping[str, Rows], keep: int, *, shared: bool = False) -> Masks:
+        """Rounds of pruning down to ``keep`` weights; ``shared`` rounds are kept for other wishes."""
+        sizes = {key: sizes_of(part) for key, part in parts.items()}
+        count = _living(masks, _Problem(dict(parts)))
+        step = 0
+        while count > keep:
+            step, count = step + 1, int(count * self.wish.round_share)
+            last = count <= keep
+            key = (self.share, self.wish.block, self.wish.round_share, self.budget if last else step)
+            known = self.source._rounds.get(key) if shared else None
+            if known is None:
+                quick = {name: part.to(torch.float32) for name, part in parts.items()}
+                saliency = {name: fit(part, masks[name]).saliency for name, part in quick.items()}
+                known = strongest(saliency, sizes, keep if last else count)
+                if shared and not last:
+                    self.source._rounds[key] = known
+            masks = known
+        return dict(masks)
+
+    def _quantizers(self, net: SpikingNet) -> dict[str, WeightQuantizer]:
+        """The quantizers of ``net``, taken out of its layers until their weights are final."""
+        if self.wish.bits is None:
+            return {}
+        prepare(net, self.wish.bits, first=self.wish.first, last=self.wish.last)
+        found = {}
+        for name, layer in prunable_layers(net).items():
+            assert layer.quantizer is not None
+            found[name], layer.quantizer = layer.quantizer, None
+        return found
+
+    def _install(
+        self, net: SpikingNet, name: str, problem: _Problem, masks: Masks, quantizer: WeightQuantizer | None
+    ) -> None:
+        """Give a layer its mask, its refitted weights and, with a quantizer, whole ones."""
+        layer = prunable_layers(net)[name]
+        fits = {key: fit(part, masks[key]).weight for key, part in problem.parts.items()}
+        alive = torch.cat([by_row(masks[key], part) for key, part in problem.parts.items()])
+        weight = torch.cat(list(fits.values()))
+        _write(layer, weight, alive)
+        if quantizer is None:
+            return
+        living = {key: by_row(masks[key], part) for key, part in problem.parts.items()}
+        scale, weight = _rounded(layer, problem, fits, living, quantizer)
+        quantizer.freeze(scale.float())
+        _write(layer, weight, alive)
+        layer.quantizer = quantizer
+
+
+def _living(masks: Mapping[str, Tensor], problem: _Problem) -> int:
+    """Weights that live, biases not counted."""
+    return sum(int((masks[key] * sizes_of(problem.parts[key])).sum()) for key in masks)
+
+
+def _grouped(part: Rows, rows: Tensor) -> Tensor:
+    """Mask (groups, inputs) of row masks (rows, weights): an input lives where it does in any row.
+
+    A row without weights has no bias either: it is a neuron given up.
+    """
+    if part.fixed:
+        rows = torch.cat([rows, rows.any(1, keepdim=True).expand(-1, part.fixed)], 1)
+    missing = part.groups * part.block - len(rows)
+    padded = torch.cat([rows, torch.zeros(missing, rows.shape[1], dtype=torch.bool)])
+    return padded.view(part.groups, part.block, -1).any(1)
+
+
+def _write(layer: Prunable, weight: Tensor, alive: Tensor) -> None:
+    inputs = layer.weight[0].numel()
+    layer.set_mask(alive[:, :inputs].reshape(layer.weight.shape))
+    layer.weight.copy_((weight * alive)[:, :inputs].reshape(layer.weight.shape))
+    if layer.bias is not None:
+        layer.bias.copy_(weight[:, inputs])
+
+
+def _rounded(
+    layer: Prunable, problem: _Problem, fits: Masks, living: Masks, quantizer: WeightQuantizer
+) -> tuple[Tensor, Tensor]:
+    """The scale per output with the least squared drive error, and the weights on its grid."""
+    inputs = layer.weight[0].numel()
+    rule, group = quantizer.rule, quantizer.group
+    every = torch.cat([weight[:, :inputs] for weight in fits.values()])
+    dead = rule.dead.double()
+    assert group is not None
+    if len(group.members) > 1 or rule.anchor is not None:
+        # scales that other layers hang on are the group's to choose
+        group.refresh()
+        candidates = [quantizer.scale.double()]
+    else:
+        candidates = scale_candidates(every, rule.width, rule.shared)
+    best_loss, best_scale, best_weight = torch.full((len(every),), torch.inf).double(), dead, every
+    for candidate in candidates:
+        scale = torch.where(candidate > 0, candidate, dead).float().double()
+        weights, losses = [], []
+        for (key, part), own in zip(problem.parts.items(), scale.chunk(len(problem.parts)), strict=True):
+            weights.append(round_rows(part, fits[key], living[key], own, rule.width))
+            losses.append(part.loss(weights[-1]))
+        loss, weight = torch.cat(losses), torch.cat(weights)
+        if rule.shared:
+            loss = loss.sum().expand(len(loss))
+        better = loss < best_loss
+        if best_weight.shape != weight.shape:
+            best_weight = torch.zeros_like(weight)
+        best_loss = torch.where(better, loss, best_loss)
+        best_scale = torch.where(better, scale, best_scale)
+        best_weight = torch.where(better[:, None], weight, best_weight)
+    return best_scale, best_weight
