@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 def compress(
-    net: SpikingNet, samples: Labeled, wish: Compression, calibration: Calibration = Calibration()
+    net: SpikingNet, samples: Labeled, wish: Compression, calibration: Calibration | None = None
 ) -> SpikingNet:
     """A compressed copy of ``net``, batch norms folded; ``samples`` must be training samples."""
     return Calibrated(net, samples, calibration).compress(wish).net
@@ -51,8 +51,9 @@ class Calibrated:
     quantized already, UnsupportedError for one whose layers do not each drive one population.
     """
 
-    def __init__(self, net: SpikingNet, samples: Labeled, calibration: Calibration = Calibration()) -> None:
+    def __init__(self, net: SpikingNet, samples: Labeled, calibration: Calibration | None = None) -> None:
         began = time.perf_counter()
+        calibration = calibration or Calibration()
         if net.quantization is not None:
             raise ModelError("compression: found a net with quantized weights, expected real weights")
         self.net = _folded(net)
@@ -88,8 +89,8 @@ class Calibrated:
         budget = int((1.0 - wish.sparsity) * self.total + 1e-6)
         if budget < len(self.layers):
             raise ConfigError(
-                f"compression.sparsity: found {wish.sparsity}, which leaves {budget} of {self.total} weights, "
-                f"expected at least one for each of {len(self.layers)} layers"
+                f"compression.sparsity: found {wish.sparsity}, which leaves {budget} of {self.total} "
+                f"weights, expected at least one for each of {len(self.layers)} layers"
             )
         work = _Work(self, wish, budget)
         with torch.no_grad(), evaluating(self.net):

@@ -119,7 +119,10 @@ class Decay(nn.Module):
         """The leak in force now."""
         if self.k is None:
             return self._fixed
-        return Leak((min(MAX_SHIFT, max(1, round(float(self.k.detach())))),))
+        k = float(self.k.detach())
+        if not math.isfinite(k):
+            raise ModelError(f"learned leak: found a shift of {k}, expected a finite one from a lower lr")
+        return Leak((min(MAX_SHIFT, max(1, round(k))),))
 
     def beta(self) -> Tensor:
         """The factor left after a step; carries the gradient to ``k`` when it is learned."""

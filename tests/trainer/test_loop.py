@@ -76,8 +76,8 @@ def blobs() -> Blobs:
     return Blobs(Samples(x[:150], y[:150]), Samples(x[150:], y[150:]))
 
 
-def new_net() -> SpikingNet:
-    return build_net(CONFIG, input_spec(CONFIG.input, INFO), 3, INFO.classes)
+def new_net(config: Config = CONFIG) -> SpikingNet:
+    return build_net(config, input_spec(config.input, INFO), 3, INFO.classes)
 
 
 def with_train(**changes: Any) -> Config:
@@ -236,14 +236,25 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         checkpoint.save(tmp_path / "file" / "net.safetensors", new_net())
 
 
-def test_a_loss_or_a_weight_that_is_not_finite_stops_training() -> None:
+def test_a_loss_that_is_not_finite_stops_training() -> None:
     with pytest.raises(ModelError, match="found a loss of"):
         fit(new_net(), blobs(), with_train(temperature=1e-45))
-    net = new_net()
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (CONFIG, "learned leak: found a shift of nan"),
+        (configs.parse(TEXT.replace("learn_leak = true", "")), r"body\.0\.weight that are not finite"),
+    ],
+    ids=["learned-leak", "fixed-leak"],
+)
+def test_a_weight_that_is_not_finite_stops_training(config: Config, said: str) -> None:
+    net = new_net(config)
     with torch.no_grad():
         net.get_parameter("body.3.weight").fill_(float("nan"))
-    with pytest.raises(ModelError, match=r"body\.0\.weight that are not finite"):
-        fit(net, blobs(), with_train(epochs=1))
+    with pytest.raises(ModelError, match=said):
+        fit(net, blobs(), replace(config, train=replace(config.train, epochs=1)))
 
 
 @pytest.mark.parametrize(
