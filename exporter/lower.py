@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -140,7 +141,9 @@ def _table(plan: _Plan, synapse: Synapse, encoding: str | None) -> EncodedMatrix
     assert synapse.bits is not None
     if not isinstance(synapse, Linear | Conv):
         return encode(matrix, DIAGONAL, synapse.bits)
-    return encode(matrix, encoding or smallest(matrix, synapse.bits), synapse.bits)
+    taps = math.prod(synapse.weight.shape[2:])
+    chosen = encoding or smallest(matrix, synapse.bits, taps=taps)
+    return encode(matrix, chosen, synapse.bits, taps=taps)
 
 
 def table_matrix(synapse: Synapse) -> NDArray[np.int32]:

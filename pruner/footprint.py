@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,7 +19,8 @@ def stored_bytes(weight: Tensor, *, bits: int = 8, groups: int = 1) -> int:
     followed while a network is still trained in floating point.
     """
     table = table_of(_round(weight.detach(), bits), groups)
-    return size_bytes(table, smallest(table, bits), bits)
+    taps = math.prod(weight.shape[2:])
+    return size_bytes(table, smallest(table, bits, taps=taps), bits, taps=taps)
 
 
 def table_of(weight: Tensor, groups: int = 1) -> NDArray[np.int32]:

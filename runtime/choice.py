@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from runtime.encodings import ENCODINGS
 from runtime.encodings.bounds import Bounds, bounds
 from runtime.encodings.registry import sizes, sparse_of
 from runtime.encodings.sparse import Sparse
@@ -16,7 +15,7 @@ from runtime.objective import Objective
 from runtime.pace import event_ns
 
 DENSE = "dense"
-PROBE_CELLS = 1 << 16
+PROBE_CELLS = 1 << 14
 PROBE_STEPS = 8
 """A break-even density is found to 0.4 points on a random mask of this many cells."""
 
@@ -41,8 +40,8 @@ class Choice:
     """Every encoding that could hold the table and runs as stored, best first."""
     density: float
     break_even: float | None
-    """Density above which dense rows are smaller than the chosen encoding (than the best sparse one, where
-    dense is chosen) for a uniform mask of this table's shape and values; None where they never are."""
+    """Density above which dense rows are the smallest, for a uniform mask with this table's row length and
+    values; None where they never are."""
     bounds: Bounds
     reason: str
 
@@ -71,8 +70,7 @@ def choose(matrix: ArrayLike, bits: int, objective: Objective = Objective.FLASH,
         Candidate(name, size, event_ns(name, sparse, bits)) for name, size in sizes(sparse, bits).items()
     ]
     ordered = tuple(sorted(found, key=lambda one: _cost(one, objective)))
-    sparse_best = next((one for one in ordered if one.encoding != DENSE), None)
-    break_even = _break_even(sparse, bits, sparse_best.encoding) if sparse_best else None
+    break_even = _break_even(sparse, bits)
     return Choice(
         objective=objective,
         chosen=ordered[0],
@@ -95,35 +93,26 @@ def _cost(one: Candidate, objective: Objective) -> float:
             return one.bytes * one.event_ns
 
 
-def _break_even(sparse: Sparse, bits: int, encoding: str) -> float | None:
-    """Largest density at which ``encoding`` is no larger than dense rows, by halving."""
-    if bits == 1:
-        return None
-    low, high = 0.0, 1.0
-    rows = max(1, min(sparse.rows, PROBE_CELLS // sparse.columns))
-    rng = np.random.default_rng(0)
-    drawn = rng.random((rows, sparse.columns))
+def _break_even(sparse: Sparse, bits: int) -> float | None:
+    """Largest density at which some sparse encoding is no larger than dense rows, by halving."""
     values, counts = sparse.symbols
-    if values.size == 0:
+    if bits == 1 or values.size == 0:
         return None
+    rng = np.random.default_rng(0)
+    drawn = rng.random((max(1, min(sparse.rows, PROBE_CELLS // sparse.columns)), sparse.columns))
     weights = rng.choice(values, drawn.shape, p=counts / counts.sum()).astype(np.int32)
-    if _smaller(weights, drawn, 1.0, (encoding, bits), sparse.taps):
+
+    def sparse_wins(density: float) -> bool:
+        probe = sizes(Sparse(np.where(drawn < density, weights, 0).astype(np.int32), sparse.taps), bits)
+        return min(size for name, size in probe.items() if name != DENSE) <= probe[DENSE]
+
+    low, high = 0.0, 1.0
+    if sparse_wins(high):
         return None
     for _ in range(PROBE_STEPS):
         middle = (low + high) / 2
-        if _smaller(weights, drawn, middle, (encoding, bits), sparse.taps):
-            low = middle
-        else:
-            high = middle
+        low, high = (middle, high) if sparse_wins(middle) else (low, middle)
     return low
-
-
-def _smaller(
-    weights: NDArray[np.int32], drawn: NDArray[np.float64], density: float, how: tuple[str, int], taps: int
-) -> bool:
-    encoding, bits = how
-    probe = Sparse(np.where(drawn < density, weights, 0).astype(np.int32), taps)
-    return ENCODINGS[encoding].size(probe, bits).total <= ENCODINGS[DENSE].size(probe, bits).total
 
 
 ADVANTAGE: Mapping[Objective, str] = {
@@ -144,7 +133,7 @@ def _reason(
     if best.encoding == DENSE and break_even is not None and objective is Objective.FLASH:
         return f"{said}; no sparse form is smaller above {break_even:.0%}"
     if best.encoding != DENSE and break_even is not None:
-        return f"{said}; dense rows are smaller only above {break_even:.0%}"
+        return f"{said}; dense rows are the smallest only above {break_even:.0%}"
     return said
 
 

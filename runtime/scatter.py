@@ -9,10 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.encodings import ENCODINGS
+from runtime.encodings.blocks import per_tap
 from runtime.encodings.codebook import index_bits
+from runtime.encodings.lists import index_dtype
 from runtime.encodings.streams import stored as stream_arrays
+from runtime.encodings.words import RECORD_WEIGHT_BITS, word_bits
 from runtime.geometry import landing
-from runtime.kernels import bitmap, dense, diagonal, gaps, lists, streams
+from runtime.kernels import bitmap, blocks, dense, diagonal, gaps, lists, signs, streams, words
 from runtime.program import ConvSynapses, DiagonalSynapses, EncodedMatrix, LinearSynapses, Synapses
 
 
@@ -53,21 +57,68 @@ def _call(kernel: Callable[..., tuple[int, int]], *arrays: object) -> Scatter:
     return scatter
 
 
-def _stored(table: EncodedMatrix) -> tuple[Stored, ...]:
-    """The table's arrays in the order its kernels take them, rows of a fixed length as two axes."""
-    parts = table.arrays
-    match table.encoding:
-        case "dense":
-            return (parts["weights"].reshape(table.rows, -1),)
-        case "bitmap":
-            return parts["pointers"], parts["bitmap"].reshape(table.rows, -1), parts["weights"]
-        case "lists":
-            return parts["pointers"], parts["indices"], parts["weights"]
-        case "gaps":
-            return parts["pointers"], parts["codes"], parts["weights"]
-        case _:
-            return stream_arrays(parts)
+def _stored(table: EncodedMatrix) -> tuple[object, ...]:
+    """What a table's kernel takes after the addresses: its arrays, and how to read them."""
+    if table.encoding in EXTRACTS:
+        return EXTRACTS[table.encoding](table)
+    arrays = tuple(table.arrays[name] for name in ENCODINGS[table.encoding].kinds)
+    return *arrays, table.bits
 
+
+def _rows(table: EncodedMatrix) -> tuple[object, ...]:
+    """Rows of a fixed length as two axes."""
+    if table.encoding == "dense":
+        return table.arrays["weights"].reshape(table.rows, -1), table.bits
+    bitmap_rows = table.arrays["bitmap"].reshape(table.rows, -1)
+    return table.arrays["pointers"], bitmap_rows, table.arrays["weights"], table.bits
+
+
+def _packed(table: EncodedMatrix) -> tuple[object, ...]:
+    width = word_bits(table.columns, table.bits)
+    items = table.arrays["words"].view(np.uint8)
+    return table.arrays["pointers"], items, width // 8, width - table.bits, table.bits
+
+
+def _records(table: EncodedMatrix) -> tuple[object, ...]:
+    index = index_dtype(table.columns).itemsize
+    return table.arrays["pointers"], table.arrays["records"], index + 1, 8 * index, RECORD_WEIGHT_BITS
+
+
+def _signs(table: EncodedMatrix) -> tuple[object, ...]:
+    return table.arrays["pointers"], table.arrays["indices"]
+
+
+def _streams(table: EncodedMatrix) -> tuple[object, ...]:
+    numbered = table.encoding == "codebook"
+    bits = index_bits(table.arrays["symbols"].size) if numbered else table.bits
+    return *stream_arrays(table.arrays), bits
+
+
+def _blocks(table: EncodedMatrix) -> tuple[object, ...]:
+    """Blocks and the first column of each, for which a core counts instead."""
+    parts, taps = table.arrays, int(table.arrays["taps"][0])
+    size = int(table.encoding.removeprefix("blocks"))
+    each = per_tap(table.columns, taps, size)
+    number = np.arange(each * taps)
+    base = (number % each * size * taps + number // each).astype(np.int32)
+    stored = (parts["pointers"], parts["indices"], parts["weights"])
+    return *stored, base, table.columns // taps, taps, size, table.bits
+
+
+EXTRACTS: dict[str, Callable[[EncodedMatrix], tuple[object, ...]]] = {
+    "dense": _rows,
+    "bitmap": _rows,
+    "packed": _packed,
+    "records": _records,
+    "signs": _signs,
+    "blocks4": _blocks,
+    "blocks8": _blocks,
+    "blocks16": _blocks,
+    "rice": _streams,
+    "nibbles": _streams,
+    "codebook": _streams,
+    "huffman": _streams,
+}
 
 LINEAR: dict[str, Callable[..., tuple[int, int]]] = {
     "dense": dense.linear,
@@ -89,6 +140,12 @@ EITHER: dict[str, Callable[..., tuple[int, int]]] = {
     "nibbles": streams.scatter,
     "codebook": streams.scatter,
     "huffman": streams.scatter,
+    "packed": words.scatter,
+    "records": words.scatter,
+    "signs": signs.scatter,
+    "blocks4": blocks.scatter,
+    "blocks8": blocks.scatter,
+    "blocks16": blocks.scatter,
 }
 """Kernels that serve both: without a kernel window their address tables are empty."""
 
@@ -101,15 +158,8 @@ NOWHERE = (
 
 def _linear(table: EncodedMatrix) -> Scatter:
     if table.encoding in EITHER:
-        return _call(EITHER[table.encoding], *NOWHERE, *_stored(table), _read_bits(table))
-    return _call(LINEAR[table.encoding], *_stored(table), table.bits)
-
-
-def _read_bits(table: EncodedMatrix) -> int:
-    """Bits of what stands for a weight in a row: a number into a codebook, or the weight."""
-    if table.encoding == "codebook":
-        return index_bits(table.arrays["symbols"].size)
-    return table.bits
+        return _call(EITHER[table.encoding], *NOWHERE, *_stored(table))
+    return _call(LINEAR[table.encoding], *_stored(table))
 
 
 def _diagonal(table: EncodedMatrix) -> Scatter:
@@ -128,10 +178,10 @@ def _conv(synapses: ConvSynapses, table: EncodedMatrix) -> Scatter:
     if table.encoding == "dense":
         reached = np.zeros(taps + 1, np.int32)
         address = (place_y, place_x, origin, area, span, spot, reached)
-        return _call(dense.conv, *address, *_stored(table), table.bits)
+        return _call(dense.conv, *address, *_stored(table))
     column = np.arange(table.columns)
     tap = (column % taps).astype(np.int32)
     plane = (column // taps * area).astype(np.int32)
     sparse = (place_y, place_x, origin, tap, plane, spot)
     kernel = EITHER.get(table.encoding) or CONV[table.encoding]
-    return _call(kernel, *sparse, *_stored(table), _read_bits(table))
+    return _call(kernel, *sparse, *_stored(table))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from runtime.encodings.archive import Archive
 from runtime.encodings.bitmap import Bitmap
+from runtime.encodings.blocks import Blocks
 from runtime.encodings.codebook import Codebook
 from runtime.encodings.dense import Dense
 from runtime.encodings.diagonal import Diagonal
@@ -14,8 +16,10 @@ from runtime.encodings.huffman import Huffman
 from runtime.encodings.lists import Lists
 from runtime.encodings.nibbles import Nibbles
 from runtime.encodings.rice import Rice
+from runtime.encodings.signs import Signs
 from runtime.encodings.sparse import Sparse
 from runtime.encodings.table import Encoding, Entries, Size, require, require_dimensions
+from runtime.encodings.words import Packed, Records
 from runtime.errors import ModelError
 from runtime.program import EncodedMatrix
 
@@ -28,12 +32,33 @@ ENCODINGS: dict[str, Encoding] = {
     "nibbles": Nibbles(),
     "codebook": Codebook(),
     "huffman": Huffman(),
+    "packed": Packed(),
+    "records": Records(),
+    "signs": Signs(),
+    "blocks4": Blocks(4),
+    "blocks8": Blocks(8),
+    "blocks16": Blocks(16),
+    "archive": Archive(),
     "diagonal": Diagonal(),
 }
 
-CANDIDATES = ("dense", "lists", "gaps", "bitmap", "nibbles", "rice", "codebook", "huffman")
-"""Encodings that run any table of 2, 3, 4 or 8 bits, fastest first: ``smallest`` takes the first among
-equals."""
+CANDIDATES = (
+    "dense",
+    "lists",
+    "packed",
+    "records",
+    "gaps",
+    "blocks16",
+    "blocks8",
+    "blocks4",
+    "bitmap",
+    "nibbles",
+    "rice",
+    "codebook",
+    "huffman",
+)
+"""Encodings that run a table of any weights of 2, 3, 4 or 8 bits, fastest first: ``smallest`` takes the first
+among equals. ``signs`` is tried first where every weight is a sign."""
 
 MAX_DECODED = 1 << 28
 
@@ -76,19 +101,19 @@ def decode(table: EncodedMatrix) -> NDArray[np.int32]:
     return matrix
 
 
-def size(matrix: ArrayLike, name: str, bits: int) -> Size:
+def size(matrix: ArrayLike, name: str, bits: int, *, taps: int = 1) -> Size:
     """Exact bytes of the named encoding by kind, without building it."""
-    return encoding_of(name, bits).size(sparse_of(matrix), bits)
+    return encoding_of(name, bits).size(sparse_of(matrix, taps), bits)
 
 
-def size_bytes(matrix: ArrayLike, name: str, bits: int) -> int:
+def size_bytes(matrix: ArrayLike, name: str, bits: int, *, taps: int = 1) -> int:
     """Exact bytes of the named encoding, without building it."""
-    return size(matrix, name, bits).total
+    return size(matrix, name, bits, taps=taps).total
 
 
 def sizes(sparse: Sparse, bits: int) -> dict[str, int]:
     """Exact bytes of every encoding that runs as stored and can hold this table, fastest first."""
-    able = (name for name in CANDIDATES if bits in ENCODINGS[name].widths)
+    able = (name for name in ("signs", *CANDIDATES) if bits in ENCODINGS[name].widths)
     return {
         name: ENCODINGS[name].size(sparse, bits).total for name in able if ENCODINGS[name].fits(sparse, bits)
     }

@@ -76,4 +76,6 @@ class Sparse:
     @cached_property
     def quotients(self) -> Ints:
         """Sum over each row of ``skip >> k`` for k in 0..15 (16, rows): the unary parts of Rice codes."""
-        return np.stack([self.row_sums(self.skips >> k) for k in range(16)])
+        largest = int(self.skips.max(initial=0))
+        none = np.zeros(self.rows, np.int64)
+        return np.stack([self.row_sums(self.skips >> k) if largest >> k else none for k in range(16)])

@@ -153,6 +153,14 @@ def require_pointers(arrays: Arrays, rows: int, items: int) -> None:
     require(rising, "pointers", "values out of order", f"rising from 0 to {items}")
 
 
+def require_rising(found: Entries, columns: int, subject: str) -> None:
+    """Columns lie inside the table and rise within every row."""
+    column = found.column
+    require(not np.any(column >= columns), subject, "a column outside the table", f"below {columns}")
+    rising = not np.any((np.diff(found.row) == 0) & (np.diff(column) <= 0))
+    require(rising, subject, "columns out of order in a row", "each column once, rising")
+
+
 def require_nonzero(weights: NDArray[np.int32]) -> None:
     zeros = int(np.count_nonzero(weights == 0))
     require(zeros == 0, "weights", f"{zeros} stored zeros", "none in a sparse table")

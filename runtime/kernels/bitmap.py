@@ -21,13 +21,15 @@ LOWEST_BIT = np.array([0] + [(byte & -byte).bit_length() - 1 for byte in range(1
 
 @njit(cache=True)
 def _item(stream: U8, at: int, bits: int) -> int:
-    """Item ``at`` of a packed two's complement stream (see ``runtime/encodings/packing.py``)."""
+    """Item ``at`` of a packed stream (see ``runtime/encodings/packing.py``); one bit is a sign."""
     first = at * bits
     byte = first >> 3
     offset = first & 7
     field = int(np.int32(stream[byte])) >> offset
     if offset + bits > 8:
         field |= int(np.int32(stream[byte + 1])) << (8 - offset)
+    if bits == 1:
+        return 1 - ((field & 1) << 1)
     sign = 1 << (bits - 1)
     return ((field & ((1 << bits) - 1)) ^ sign) - sign
 

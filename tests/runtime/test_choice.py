@@ -59,7 +59,7 @@ def test_dense_rows_are_chosen_above_the_break_even_density_and_say_so():
     assert low.encoding == "rice"
     assert low.runner_up is not None
     assert low.runner_up.bytes >= low.chosen.bytes
-    assert low.break_even == pytest.approx(found.break_even, abs=0.02)
+    assert low.break_even == pytest.approx(found.break_even, abs=0.03)
     assert low.runner_up.encoding in low.reason
 
 

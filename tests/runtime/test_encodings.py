@@ -20,6 +20,7 @@ from runtime.encodings import (
     smallest,
 )
 from runtime.encodings.packing import pack, packed_bytes, unpack
+from runtime.encodings.registry import sparse_of
 from runtime.encodings.table import Kind
 from runtime.errors import ModelError
 from runtime.program import EncodedMatrix
@@ -37,7 +38,7 @@ def matrices(draw, most_columns=700):
     return (weights * (rng.random(shape) < draw(st.floats(0, 1)))).astype(np.int32), bits
 
 
-@pytest.mark.parametrize("name", CANDIDATES)
+@pytest.mark.parametrize("name", [*CANDIDATES, "archive"])
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(case=matrices())
 def test_decoding_what_was_encoded_gives_the_matrix(name, case):
@@ -63,6 +64,66 @@ def test_the_size_formula_is_the_stored_bytes_kind_by_kind(name, case):
         stored[Kind.POINTERS],
     )
     assert size_bytes(matrix, name, bits) == sum(stored.values())
+
+
+SIGNS = ("signs", "lists", "packed", "records", "bitmap", "nibbles", "rice", "codebook", "huffman")
+
+
+@pytest.mark.parametrize("name", SIGNS)
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(case=matrices())
+def test_signs_survive_at_every_width(name, case):
+    matrix = np.sign(case[0])
+    for bits in (1, 2, case[1]):
+        table = encode(matrix, name, bits)
+        check_table(table)
+        np.testing.assert_array_equal(decode(table), matrix)
+        assert size_bytes(matrix, name, bits) == sum(array.nbytes for array in table.arrays.values())
+
+
+@pytest.mark.parametrize("name", [name for name in ENCODINGS if name not in ("diagonal", "signs")])
+def test_tables_of_every_outline_survive(name):
+    rng = np.random.default_rng(3)
+    wide = np.zeros((3, 70_000), np.int32)
+    wide[0, [0, 255, 256, 65_535, 65_536, 69_999]] = [1, -2, 3, -4, 5, -6]
+    outlines = (
+        np.zeros((1, 1)),
+        np.ones((1, 1)),
+        np.zeros((40, 3)),
+        np.full((3, 40), -7),
+        wide,
+        wide[:, ::-1],
+        np.ones((2, 66_000)),
+        np.eye(33, 17) * 5,
+        rng.integers(-8, 8, (300, 1)),
+        rng.integers(-8, 8, (17, 60)) * (np.arange(17) % 5 == 0)[:, None],
+    )
+    for outline in outlines:
+        matrix = outline.astype(np.int32)
+        for bits in {4, 8} & ENCODINGS[name].widths:
+            table = encode(matrix, name, bits)
+            check_table(table)
+            np.testing.assert_array_equal(decode(table), matrix)
+            assert size_bytes(matrix, name, bits) == sum(array.nbytes for array in table.arrays.values())
+            again = encode(matrix.copy(), name, bits).arrays
+            assert all(again[part].tobytes() == array.tobytes() for part, array in table.arrays.items())
+
+
+@pytest.mark.parametrize("size", [4, 8, 16])
+@pytest.mark.parametrize("taps", [1, 2, 6, 18])
+def test_blocks_group_the_outputs_of_one_kernel_cell(size, taps):
+    matrix = np.zeros((2, 18 * 5), np.int32)
+    matrix[0, 1 :: 18 * 5 // 5] = 3
+    matrix[1] = np.random.default_rng(0).integers(-8, 8, 90) * (np.arange(90) % 7 == 0)
+    table = encode(matrix, f"blocks{size}", 4, taps=taps)
+    check_table(table)
+    np.testing.assert_array_equal(decode(table), matrix)
+    assert int(table.arrays["taps"][0]) == taps
+    assert ENCODINGS[f"blocks{size}"].size(sparse_of(matrix, taps), 4).total == sum(
+        array.nbytes for array in table.arrays.values()
+    )
+    if taps == 18:
+        assert table.arrays["pointers"][1] == -(-5 // size)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

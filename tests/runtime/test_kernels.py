@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -14,12 +15,14 @@ from hypothesis import strategies as st
 
 from runtime.encodings import encode
 from runtime.engine import Engine, Objective
-from runtime.geometry import pooled_place, window_cells
+from runtime.geometry import conv_output, pooled_place, window_cells
 from runtime.kernels import dense, diagonal, events, lists, neuron, pool
-from runtime.program import LinearSynapses, Window
+from runtime.program import ConvSynapses, LinearSynapses, Window
 from runtime.scatter import Events, bind
 from tests.builders.programs import random_input, sparse_matrix
 from tests.builders.zoo import SPARSE_AND_DENSE, ZOO
+
+STREAMS = ("rice", "nibbles", "codebook", "huffman")
 
 
 def event_list(payload):
@@ -51,8 +54,55 @@ def test_scatter_is_a_matrix_product_of_payloads_and_weights(name, seed, bits, c
     executed, _ = bind(LinearSynapses(), encode(matrix, name, bits))(found, acc, extra)
     np.testing.assert_array_equal(acc, expected)
     bits_set = np.array([[bin(abs(int(x))).count("1") for x in row] for row in payload])
-    stored = np.full(7, columns) if name == "dense" else (matrix != 0).sum(axis=1)
-    assert executed == (bits_set @ stored).sum()
+    assert executed == (bits_set @ stored_items(name, matrix)).sum()
+
+
+def stored_items(name, matrix):
+    """Weights that a row of an encoding holds, zeros included."""
+    rows, columns = matrix.shape
+    if name == "dense":
+        return np.full(rows, columns)
+    size = int(name.removeprefix("blocks")) if name.startswith("blocks") else 1
+    groups = np.array_split(matrix != 0, np.arange(size, columns, size), axis=1)
+    return sum(group.any(axis=1) * group.shape[1] for group in groups)
+
+
+@pytest.mark.parametrize("name", ["signs", "lists", "packed", "records", "bitmap", *STREAMS])
+def test_scatter_of_signs_adds_and_subtracts_payloads(name):
+    rng = np.random.default_rng(5)
+    matrix = rng.integers(-1, 2, (7, 300)) * (rng.random((7, 300)) < 0.3)
+    payload = rng.integers(-15, 16, (4, 7)) * (rng.random((4, 7)) < 0.6)
+    for bits in (1, 2, 8):
+        acc = rng.integers(-5, 6, (4, 300)).astype(np.int32)
+        expected = acc + ((payload @ matrix) << 1)
+        executed, _ = bind(LinearSynapses(), encode(matrix, name, bits))(event_list(payload), acc, 1)
+        np.testing.assert_array_equal(acc, expected)
+        bits_set = np.array([[bin(abs(int(x))).count("1") for x in row] for row in payload])
+        assert executed == (bits_set @ (matrix != 0).sum(axis=1)).sum()
+
+
+def test_dense_rows_of_one_bit_are_signs():
+    matrix = np.random.default_rng(6).choice([-1, 1], (7, 37))
+    payload = np.random.default_rng(7).integers(-3, 4, (4, 7))
+    acc = np.zeros((4, 37), np.int32)
+    bind(LinearSynapses(), encode(matrix, "dense", 1))(event_list(payload), acc, 0)
+    np.testing.assert_array_equal(acc, payload @ matrix)
+
+
+@pytest.mark.parametrize("size", [4, 8, 16])
+def test_blocks_of_a_convolution_lie_along_its_output_channels(size):
+    synapses = ConvSynapses((3, 5, 4), (21, 5, 4), (3, 2), (1, 1), (1, 1), (1, 1), 1)
+    synapses = replace(synapses, out_shape=(21, *conv_output(synapses)))
+    rng = np.random.default_rng(size)
+    matrix = (rng.integers(-9, 10, (3, 21 * 6)) * (rng.random((3, 126)) < 0.4)).astype(np.int32)
+    payload = rng.integers(-3, 4, (2, 60))
+    found = []
+    for name, taps in (("lists", 1), (f"blocks{size}", 6), (f"blocks{size}", 1), (f"blocks{size}", 2)):
+        acc = np.zeros((2, math.prod(synapses.out_shape)), np.int32)
+        bind(synapses, encode(matrix, name, 8, taps=taps))(event_list(payload), acc, 0)
+        found.append(acc)
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
 
 
 def test_extraction_lists_the_nonzeros_of_every_frame():
