@@ -4,20 +4,24 @@ from pruner.callback import Pruning
 from pruner.compression import Calibration, Compressed, Compression
 from pruner.config import PruneConfig
 from pruner.mask import MaskSet
+from pruner.method import Begins, Method
 from pruner.post_training import Calibrated, compress
-from pruner.registry import ALLOCATIONS, CRITERIA, KERNELS, NORMALIZATIONS, SCHEDULES
+from pruner.registry import ALLOCATIONS, CRITERIA, KERNELS, METHODS, NORMALIZATIONS, SCHEDULES
 
 __all__ = [
     "ALLOCATIONS",
     "CRITERIA",
     "KERNELS",
+    "METHODS",
     "NORMALIZATIONS",
     "SCHEDULES",
+    "Begins",
     "Calibrated",
     "Calibration",
     "Compressed",
     "Compression",
     "MaskSet",
+    "Method",
     "PruneConfig",
     "Pruning",
     "compress",

@@ -32,18 +32,34 @@ def uniform(scores: Scores, budget: int) -> dict[str, int]:
 
     A layer that has fewer available than its share gives all of them and the others take the rest.
     """
-    total = sum(score.numel() for score in scores.values())
+    return shared_by_weight(scores, {name: float(score.numel()) for name, score in scores.items()}, budget)
+
+
+def shared_by_weight(scores: Scores, weights: Mapping[str, float], budget: int) -> dict[str, int]:
+    """``budget`` split in proportion to ``weights``; what a layer cannot give goes to the others in the
+    same proportion, the odd synapses to the largest remainders."""
     room = available(scores)
-    counts = {name: min(room[name], budget * score.numel() // total) for name, score in scores.items()}
-    by_remainder = sorted(scores, key=lambda name: -(budget * scores[name].numel() % total))
-    missing = budget - sum(counts.values())
-    while missing > 0:
-        open_layers = [name for name in by_remainder if counts[name] < room[name]][:missing]
-        assert open_layers, "budget exceeds the available synapses"
-        for name in open_layers:
-            counts[name] += 1
-        missing -= len(open_layers)
+    assert budget <= sum(room.values()), "budget exceeds the available synapses"
+    full = {name for name in weights if room[name] == 0}
+    while True:
+        rest = budget - sum(room[name] for name in full)
+        shares = _proportional({n: w for n, w in weights.items() if n not in full}, rest)
+        over = {name for name, share in shares.items() if share > room[name]}
+        if not over:
+            break
+        full |= over
+    counts = {name: room[name] if name in full else int(shares[name]) for name in scores}
+    odd = sorted(shares, key=lambda name: int(shares[name]) - shares[name])
+    odd = [name for name in odd if counts[name] < room[name]]
+    for name in odd[: budget - sum(counts.values())]:
+        counts[name] += 1
+    assert sum(counts.values()) == budget
     return counts
+
+
+def _proportional(weights: Mapping[str, float], budget: int) -> dict[str, float]:
+    total = sum(weights.values())
+    return {name: budget * weight / total for name, weight in weights.items()}
 
 
 def available(scores: Scores) -> dict[str, int]:

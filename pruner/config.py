@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pruner.evidence import Need
-from pruner.registry import ALLOCATIONS, CRITERIA, KERNELS, NORMALIZATIONS, SCHEDULES, SURROGATE
+from pruner.registry import ALLOCATIONS, CRITERIA, KERNELS, METHODS, NORMALIZATIONS, SCHEDULES, SURROGATE
 from pruner.regrow import Candidates, Rules, Value
 from pruner.schedule import Schedule
-from trainer.tables import read_table, require
+from trainer.tables import read_table, read_value, require
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,11 @@ class PruneConfig:
 
     @classmethod
     def from_table(cls, table: Mapping[str, object]) -> PruneConfig:
-        """The configuration of a parsed ``[prune]`` table; unknown keys and wrong types are ConfigError."""
-        return read_table(cls, table, "prune")
+        """The configuration of a parsed ``[prune]`` table; unknown keys and wrong types are ConfigError.
+
+        ``method`` names an entry of ``METHODS``, whose keys hold where the table has none of its own.
+        """
+        return read_table(cls, _with_method(table), "prune")
 
     def plan(self) -> Schedule:
         """The sparsity and the regenerated share of each event."""
@@ -96,6 +99,16 @@ class PruneConfig:
         """What has to be measured before an event."""
         needs = CRITERIA[self.criterion].needs
         return needs | CRITERIA[self.regenerate_by].needs if self.regenerate > 0 else needs
+
+
+def _with_method(table: Mapping[str, object]) -> Mapping[str, object]:
+    """The table with its method's keys in place of the name."""
+    if not isinstance(table, Mapping) or "method" not in table:
+        return table
+    own = dict(table)
+    name = read_value(str, own.pop("method"), "prune.method")
+    _one_of("method", name, METHODS)
+    return {**METHODS[name].keys, **own}
 
 
 def _one_of(key: str, value: str, known: Iterable[str]) -> None:

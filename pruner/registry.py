@@ -10,6 +10,8 @@ from torch import Tensor
 from pruner import allocation, criteria, criticality, schedule
 from pruner.allocation import Allocation
 from pruner.evidence import Evidence, Need
+from pruner.method import Method
+from pruner.methods import by_magnitude, chance, erdos_renyi, lamp, seed, yao
 from pruner.schedule import Curve
 from trainer.surrogate import SurrogateShape
 
@@ -30,6 +32,7 @@ CRITERIA: dict[str, Criterion] = {
     "magnitude": Criterion(criteria.magnitude),
     "random": Criterion(criteria.random),
     "gradient": Criterion(criteria.gradient, _GRADIENT),
+    "lamp": Criterion(lamp.lamp),
     "activity-magnitude": Criterion(criteria.activity_magnitude, _ACTIVITY),
     "criticality": Criterion(criteria.criticality, _CRITICALITY),
     "criticality-magnitude": Criterion(criteria.criticality_magnitude, _CRITICALITY),
@@ -45,6 +48,8 @@ SCHEDULES: dict[str, Curve] = {
 ALLOCATIONS: dict[str, Allocation] = {
     "global": allocation.overall,
     "uniform": allocation.uniform,
+    "erdos-renyi": erdos_renyi.erdos_renyi,
+    "erdos-renyi-kernel": erdos_renyi.erdos_renyi_kernel,
 }
 
 NORMALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -62,3 +67,22 @@ KERNELS: dict[str, SurrogateShape] = {
     "triangle": SurrogateShape.TRIANGLE,
     "rectangle": SurrogateShape.RECTANGLE,
 }
+
+METHODS: dict[str, Method] = {
+    "random": chance.RANDOM,
+    "random-per-layer": chance.RANDOM_PER_LAYER,
+    "magnitude": by_magnitude.GLOBAL,
+    "magnitude-per-layer": by_magnitude.PER_LAYER,
+    "lamp": lamp.METHOD,
+    "erdos-renyi": erdos_renyi.METHOD,
+    "activity-magnitude": yao.ACTIVITY,
+    "yao": yao.YAO,
+    "criticality": seed.M3,
+    "criticality-m0": seed.M0,
+    "criticality-m1": seed.M1,
+    "criticality-m2": seed.M2,
+    "regenerate-random": seed.BY_RANDOM,
+    "regenerate-gradient": seed.BY_GRADIENT,
+    "granet": seed.GRANET,
+}
+"""``method = "name"`` in a ``[prune]`` table; the table's own keys come on top."""

@@ -1,0 +1,53 @@
+"""Every named method prunes every small net to its target, from a ``[prune]`` table alone."""
+
+import pytest
+import torch
+
+from pruner.callback import Pruning
+from pruner.config import PruneConfig
+from pruner.registry import METHODS
+from runtime.errors import ConfigError
+from tests.pruner.nets import conv, mlp, recurrent
+from tests.pruner.test_callback import STEPS, Run
+
+SHORT = {"sparsity": 0.8, "events": 6, "end": 0.8, "gather_steps": 3}
+
+
+def table(method: str) -> dict[str, object]:
+    """A ``[prune]`` table; keys that make the method what it is are left to it."""
+    return {"method": method, **{key: v for key, v in SHORT.items() if key not in METHODS[method].keys}}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("build", [mlp, conv, recurrent])
+def test_a_method_meets_the_density_exactly_and_its_last_masks_hold(method: str, build: type) -> None:
+    run = Run(build(), Pruning(PruneConfig.from_table(table(method))))
+    run.start()
+    run.advance(STEPS * 4 // 5)
+    masks = run.pruning.masks
+    assert masks.living() == int(0.2 * masks.total + 1e-6)
+    found = {name: mask.clone() for name, mask in masks.masks.items()}
+    run.advance(STEPS // 5)
+    for name, layer in masks.layers.items():
+        assert torch.equal(masks.masks[name], found[name])
+        assert layer.weight[~found[name]].abs().sum() == 0
+        assert layer.mask is not None
+        assert torch.equal(layer.mask != 0, found[name])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_says_its_source_and_where_we_differ(method: str) -> None:
+    assert METHODS[method].source
+    assert METHODS[method].differs
+    assert "sparsity" not in METHODS[method].keys
+
+
+def test_keys_of_the_table_stand_above_those_of_the_method() -> None:
+    config = PruneConfig.from_table({"method": "criticality", "regenerate": 0.1})
+    assert config.regenerate == 0.1
+    assert config.regenerate_by == "criticality-gradient"
+
+
+def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"prune\.method: found 'luck', expected one of .*criticality"):
+        PruneConfig.from_table({"method": "luck"})
