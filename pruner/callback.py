@@ -13,16 +13,15 @@ from torch.utils.hooks import RemovableHandle
 
 from pruner.config import PruneConfig
 from pruner.evidence import Evidence, Need
+from pruner.gauges import Gauges
 from pruner.log import EventRecord, When, read, record_of, write
 from pruner.mask import MaskSet
-from pruner.meters import Meters
 from pruner.registry import KERNELS, NORMALIZATIONS, SURROGATE
 from pruner.regrow import Masks, Outcome, Value, prune_then_regenerate
-from pruner.topology import readout_layers
-from runtime.errors import ConfigError
+from pruner.subject import NetSubject, Subject
+from runtime.errors import ConfigError, ModelError
 from trainer.callbacks import Callback, State
 from trainer.config import Keep
-from trainer.models import SpikingNet
 
 
 class Pruning(Callback):
@@ -38,10 +37,11 @@ class Pruning(Callback):
         self.log = log
         self.events: list[EventRecord] = []
         self.masks: MaskSet
+        self._subject: Subject
         self._plan = config.plan()
         self._seed = config.seed
         self._event_of_step: dict[int, int] = {}
-        self._meters: Meters | None = None
+        self._meters: Gauges | None = None
         self._gradients: dict[str, Tensor] = {}
         self._opener: RemovableHandle | None = None
         self._recalled: Mapping[str, Sequence[float]] = {}
@@ -51,16 +51,25 @@ class Pruning(Callback):
         if state.config.train.keep is Keep.BEST:
             # the best epoch is one of an earlier, denser time
             raise ConfigError("train.keep: found 'best' in a run that prunes, expected 'last'")
-        steps = self._plan.steps(state.total_steps)
+        self.begin(NetSubject(state.net), state.total_steps, state.step, state.config.train.seed)
+
+    def begin(self, subject: Subject, total_steps: int, step: int = 0, seed: int = 0) -> None:
+        """Take over a network at ``step`` of a run; ConfigError if the plan does not fit the run."""
+        steps = self._plan.steps(total_steps)
         self._event_of_step = {step: event for event, step in enumerate(steps, start=1)}
-        self.masks = MaskSet(state.net, protected_layers(state.net, self.config))
+        self._subject = subject
+        self.masks = MaskSet(subject.layers, protected_layers(subject, self.config))
         check_budget(self.masks, self.config)
         self.masks.close()
-        self._seed = self.config.seed + state.config.train.seed
-        self._prepare(state.net, state.step)
+        self._seed = self.config.seed + seed
+        self._prepare(step)
 
     def after_backward(self, state: State) -> None:
         """Keep the dense gradients an event needs, then mask them."""
+        self.take_gradients()
+
+    def take_gradients(self) -> None:
+        """What is done between backward pass and optimiser step."""
         if self._opener is None:
             self.masks.zero()
             return
@@ -68,17 +77,24 @@ class Pruning(Callback):
         self._opener = None
         for name in self.masks.free:
             gradient = self.masks.layers[name].weight.grad
-            assert gradient is not None
+            if gradient is None:
+                raise ModelError(
+                    f"layer {name!r}: found no gradient at a pruning event, expected a backward pass"
+                )
             self._gradients[name] = gradient.detach().clone()
         self.masks.close()
 
     def after_step(self, state: State) -> None:
         """Hold the masks, and run the event that falls on this step."""
-        self.masks.hold(state.optimizer)
-        event = self._event_of_step.get(state.step)
+        self.advance(state.optimizer, state.step, state.epoch)
+
+    def advance(self, optimizer: torch.optim.Optimizer, step: int, epoch: int = 0) -> None:
+        """What is done after optimiser step number ``step``."""
+        self.masks.hold(optimizer)
+        event = self._event_of_step.get(step)
         if event is not None:
-            self._run(When(event, state.step, state.epoch), state.optimizer)
-        self._prepare(state.net, state.step + 1)
+            self._run(When(event, step, epoch), optimizer)
+        self._prepare(step + 1)
 
     def memory(self) -> Mapping[str, Any]:
         """Events so far and what was measured for the next one; the masks are in the network."""
@@ -90,15 +106,15 @@ class Pruning(Callback):
         self.events = [read(values) for values in memory["events"]]
         self._recalled = memory["measured"]
 
-    def _prepare(self, net: SpikingNet, step: int) -> None:
+    def _prepare(self, step: int) -> None:
         """Make the coming forward pass measure what the next event needs."""
         needs = self.config.needs()
         if step in self._event_of_step and Need.GRADIENT in needs:
-            self._opener = net.register_forward_pre_hook(self._open)
+            self._opener = self._subject.module.register_forward_pre_hook(self._open)
         due = any(event in self._event_of_step for event in range(step, step + self.config.gather_steps))
         if due and self._meters is None and needs & {Need.ACTIVITY, Need.CRITICALITY}:
             shape = None if self.config.kernel == SURROGATE else KERNELS[self.config.kernel]
-            self._meters = Meters(net, shape, self.config.bandwidth)
+            self._meters = self._subject.gauges(shape, self.config.bandwidth)
             self._meters.recall(self._recalled)
         self._recalled = {}
 
@@ -153,9 +169,9 @@ class Pruning(Callback):
         self.masks.hold(optimizer, past)
 
 
-def protected_layers(net: SpikingNet, config: PruneConfig) -> frozenset[str]:
+def protected_layers(subject: Subject, config: PruneConfig) -> frozenset[str]:
     """Layers the configuration keeps whole."""
-    return frozenset(config.protect) | (readout_layers(net) if config.protect_readout else frozenset())
+    return frozenset(config.protect) | (subject.readouts if config.protect_readout else frozenset())
 
 
 def kept(masks: MaskSet, sparsity: float) -> int:

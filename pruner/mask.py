@@ -10,21 +10,23 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pruner.topology import Prunable, prunable_layers
+from pruner.topology import Maskable, prunable_layers
 from runtime.errors import FormatError, ModelError
 from trainer.models import SpikingNet
 
 
 class MaskSet:
-    """Boolean masks over the synapse layers of a network, by layer name.
+    """Boolean masks over the synapse layers of a network, or over given layers, by layer name.
 
     A mask is also the layer's own ``mask`` buffer, so that the forward pass and every exporter see it.
     ``hold`` keeps it through training: weight decay, momentum and Adam's moments would otherwise revive
     pruned weights. Layers named in ``protected`` stay whole.
     """
 
-    def __init__(self, net: SpikingNet, protected: frozenset[str] = frozenset()) -> None:
-        self.layers: dict[str, Prunable] = prunable_layers(net)
+    def __init__(
+        self, net: SpikingNet | Mapping[str, Maskable], protected: frozenset[str] = frozenset()
+    ) -> None:
+        self.layers: Mapping[str, Maskable] = prunable_layers(net) if isinstance(net, SpikingNet) else net
         if not self.layers:
             raise ModelError("network: found no layer with synapses, expected at least one to prune")
         if unknown := protected - self.layers.keys():
@@ -121,7 +123,7 @@ class MaskSet:
             raise FormatError(f"{path}: {error}") from error
 
 
-def _mask_of(layer: Prunable) -> Tensor:
+def _mask_of(layer: Maskable) -> Tensor:
     """The layer's own mask, or all ones."""
     if layer.mask is None:
         return torch.ones_like(layer.weight, dtype=torch.bool)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
+from torch import Tensor
+
 from trainer.layers import Conv1d, Conv2d, Linear
 from trainer.models import SpikingNet
 from trainer.structure import output_population, populations
 
 Prunable = Linear | Conv1d | Conv2d
 """Layers whose weights carry a mask; a diagonal skip is not among them."""
+
+
+class Maskable(Protocol):
+    """A layer that can carry a mask, of ours or not; ``weight`` has the output channel on axis 0."""
+
+    weight: Any
+    mask: Tensor | None
+
+    def set_mask(self, mask: Tensor | None) -> None: ...
 
 
 def prunable_layers(net: SpikingNet) -> dict[str, Prunable]:
