@@ -152,7 +152,9 @@ def verify(
     ] = "torch,runtime,onnx",
     data: Data = None,
     data_dir: DataDir = None,
-    samples: Annotated[int, typer.Option(min=1, help="Test samples to run.")] = 200,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Test samples to run; validation samples where there are fewer.")
+    ] = 200,
     as_json: AsJson = False,
 ) -> None:
     """Check that every leg gives the same spikes, membranes and predictions; exit 1 when any differs."""

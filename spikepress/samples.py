@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from runtime.errors import DataError
 from runtime.spec import Coding, InputSpec
 from spikepress.rundir import RunDirectory
+
+if TYPE_CHECKING:
+    from trainer.datasets import Splits
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,23 @@ def samples_of_test(run: RunDirectory, data: str | None = None, data_dir: Path |
     set that the run was configured with. DataError when there is none."""
     if data is not None and data.endswith(".npz"):
         return _from_file(Path(data))
+    found = _splits(run, data, data_dir).test
+    return TestSamples(found.x, found.y)
+
+
+def raw_samples(run: RunDirectory, data: str | None, data_dir: Path | None, count: int) -> NDArray[Any]:
+    """``count`` raw samples (n, ...) to compare legs on: test samples, then validation samples where those
+    are fewer; fewer in all where the set has no more."""
+    if data is not None and data.endswith(".npz"):
+        return _from_file(Path(data)).x[:count]
+    splits = _splits(run, data, data_dir)
+    test = splits.test.x[:count]
+    if len(test) == count:
+        return test
+    return np.concatenate([test, splits.validation.x[: count - len(test)]])
+
+
+def _splits(run: RunDirectory, data: str | None, data_dir: Path | None) -> Splits:
     from trainer import datasets
 
     name, options = _configured(run)
@@ -41,8 +61,7 @@ def samples_of_test(run: RunDirectory, data: str | None = None, data_dir: Path |
         name, options = data, {}
     if name is None:
         raise DataError(f"{run.path}: found no config.toml that names a data set, expected one or --data")
-    found = datasets.load(name, data_dir, options).test
-    return TestSamples(found.x, found.y)
+    return datasets.load(name, data_dir, options)
 
 
 def _configured(run: RunDirectory) -> tuple[str | None, Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from spikepress.exactness import LayerActivity, LegResult, activity, compare
 from spikepress.legs import LEGS, Artifacts, Coded, Leg, integer_parameters, leg_of, reference_leg
 from spikepress.progress import Notify, silent
 from spikepress.rundir import run_directory_of
-from spikepress.samples import samples_of_test, stress_samples
+from spikepress.samples import raw_samples, stress_samples
 from spikepress.saturation import saturated
 
 ALL_LEGS = tuple(leg.value for leg in Leg)
@@ -28,7 +28,8 @@ CHUNK = 64
 
 @dataclass(frozen=True)
 class Verification:
-    """Each leg against the reference on ``samples`` test samples and ``stress`` made-up extreme ones, and
+    """Each leg against the reference on ``samples`` test samples (validation ones follow) and ``stress`` made-up
+    extreme ones, and
     ``saturated`` on the stress samples with bounds narrow enough to clamp. ``activity`` describes the
     reference's layers: rates on the test samples, counts over both; ``clamps`` those of the narrow twin."""
 
@@ -72,7 +73,8 @@ def verify(
     samples: int = 200,
     notify: Notify = silent,
 ) -> Verification:
-    """Runs the reference and ``legs`` on the first ``samples`` test samples and on 16 stress samples.
+    """Runs the reference and ``legs`` on the first ``samples`` test samples, further ones of validation
+    where there are fewer, and on 16 stress samples.
 
     Raises SpikepressError for legs, data or artefacts that are missing or damaged; a leg that differs is
     no error but a result.
@@ -81,7 +83,7 @@ def verify(
     if not chosen:
         raise ConfigError("verify --legs: found none, expected at least one")
     artifacts = Artifacts(run_directory_of(model))
-    x = samples_of_test(artifacts.run, data, data_dir).x[:samples]
+    x = raw_samples(artifacts.run, data, data_dir, samples)
     spec = input_of(artifacts.graph).spec
     parts = [(start, x[start : start + CHUNK]) for start in range(0, len(x), CHUNK)]
     parts.append((len(x), stress_samples(spec, x.shape[1:])))

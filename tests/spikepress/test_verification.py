@@ -11,7 +11,7 @@ from runtime.coding import encode_input
 from runtime.errors import ConfigError, DataError, FormatError
 from spikepress.legs import LEGS, Artifacts, Leg, integer_parameters, reference_leg
 from spikepress.rundir import RunDirectory
-from spikepress.samples import samples_of_test, stress_samples
+from spikepress.samples import raw_samples, samples_of_test, stress_samples
 from spikepress.verification import verify
 from tests.spikepress.defects import DEFECTS, PLANT
 
@@ -54,6 +54,16 @@ def test_the_samples_meet_ties_and_both_signs(healthy):
     for layer in healthy.activity:
         assert layer.positive > 0
         assert layer.negative > 0
+
+
+def test_validation_samples_follow_where_the_test_set_is_short(small_run):
+    run = RunDirectory(small_run)
+    test = samples_of_test(run).x
+    more = raw_samples(run, None, None, len(test) + 40)
+    assert len(more) == len(test) + 40
+    np.testing.assert_array_equal(more[: len(test)], test)
+    assert len(raw_samples(run, None, None, 10_000)) < 1_797, "training samples are never among them"
+    np.testing.assert_array_equal(raw_samples(run, None, None, 7), test[:7])
 
 
 def first_place_by_hand(run, leg_name):
