@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pruner.allocation import UNAVAILABLE
-from pruner.second_order import Rows, fit, strongest
+from pruner.second_order import Rows, fit, strongest, with_best_first
 from pruner.topology import Prunable, prunable_layers
 from runtime.spec import Fire
 from trainer.layers import Flatten, Pool
@@ -77,7 +77,7 @@ def choose_neurons(
         count = max(keep, int(count * round_share))
         score = {c.population: _lost(c, rows[c.consumer], alive[c.population], block) for c in found}
         sizes = {c.population: _heights(c.channels, block) for c in found}
-        kept = strongest(score, sizes, count)
+        kept = strongest({name: with_best_first(one) for name, one in score.items()}, sizes, count)
         alive = {c.population: kept[c.population].repeat_interleave(block)[: c.channels] for c in found}
     return alive
 

@@ -22,7 +22,7 @@ from pruner.hessian import Moments, Passes, Site, dense_moments, flat_weight, la
 from pruner.importance import importances
 from pruner.neuron_choice import Alive, Chain, chains, choose_neurons, consumer_mask
 from pruner.rounding import round_rows, scale_candidates
-from pruner.second_order import Rows, by_row, fit, sizes_of, strongest
+from pruner.second_order import Rows, by_row, fit, sizes_of, strongest, with_best_first
 from pruner.topology import Prunable, prunable_layers
 from runtime.errors import ConfigError, ModelError
 from trainer.evaluate import Labeled
@@ -161,10 +161,10 @@ class _Work:
         self.sample_passes = 0
         self._shared = {name: self._problem(name, source._moments[name]) for name in source.sites}
         self.share = self._neuron_share()
-        self.alive = self._neurons()
+        self.alive: Alive = {}
 
     def run(self) -> SpikingNet:
-        masks = self._start_masks()
+        masks = self._settled_neurons()
         chosen = self._allocate(masks)
         net = copy.deepcopy(self.source.net)
         quantizers = self._quantizers(net)
@@ -191,13 +191,28 @@ class _Work:
 
     def _neuron_share(self) -> float:
         """Share of the hidden neurons to keep, a whole power of the half root: few, so rounds are shared."""
-        channels = sum(chain.channels for chain in self.source._chains)
-        if not self.wish.fan_in or not channels:
-            return 1.0
-        wanted, share = self.budget / (self.wish.fan_in * channels), 1.0
-        while share * 0.5**0.25 >= wanted:
+        wanted = sum(
+            chain.channels * min(self.wish.fan_in, self.source.layers[chain.producers[0]].weight[0].numel())
+            for chain in self.source._chains
+        )
+        share = 1.0
+        while wanted and share * 0.5**0.25 * wanted >= self.budget:
             share *= 0.5**0.5
         return share
+
+    def _settled_neurons(self) -> Masks:
+        """What lives before the first round: never less than the budget, so fewer neurons go where needed."""
+        while True:
+            self.alive = self._neurons()
+            masks = self._start_masks()
+            if self.share >= 1.0 or self._room(masks) >= self.budget:
+                return masks
+            self.share = min(1.0, self.share * 2.0**0.5)
+
+    def _room(self, masks: Masks) -> int:
+        return sum(
+            _living({key: masks[key] for key in problem.parts}, problem) for problem in self._shared.values()
+        )
 
     def _neurons(self) -> Alive:
         found: tuple[Chain, ...] = self.source._chains
@@ -239,7 +254,10 @@ class _Work:
         if len(last) == len(every):
             return self._narrow(masks, every, self.budget)
         living = sum(_living({key: masks[key]}, _Problem({key: every[key]})) for key in last)
-        keep = max(1, min(int(self.wish.readout * living), self.budget // 3))
+        room = sum(
+            _living({key: masks[key]}, _Problem({key: every[key]})) for key in every if key not in last
+        )
+        keep = max(1, min(int(self.wish.readout * living), self.budget // 3), self.budget - room)
         tail = self._narrow({k: masks[k] for k in last}, {k: every[k] for k in last}, keep)
         used = sum(_living({key: tail[key]}, _Problem({key: every[key]})) for key in last)
         head = {k: masks[k] for k in every if k not in last}
@@ -258,6 +276,7 @@ class _Work:
             if known is None:
                 quick = {name: part.to(torch.float32) for name, part in parts.items()}
                 saliency = {name: fit(part, masks[name]).saliency for name, part in quick.items()}
+                saliency = {name: with_best_first(one) for name, one in saliency.items()}
                 known = strongest(saliency, sizes, keep if last else count)
                 if shared and not last:
                     self.source._rounds[key] = known

@@ -21,6 +21,8 @@ CHUNK_ELEMENTS = 1 << 23
 """Matrix elements factored at once: 64 MB of float64."""
 NEVER = torch.inf
 """Saliency of what is never removed."""
+LAST = 1e30
+"""Saliency of what goes last of all that can go."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,15 @@ def strongest(saliency: Mapping[str, Tensor], sizes: Mapping[str, Tensor], keep:
     chosen[order[(size[order].cumsum(0) <= keep) & (flat[order] > UNAVAILABLE)]] = True
     parts = torch.split(chosen, [saliency[name].numel() for name in names])
     return {name: part.view_as(saliency[name]) for name, part in zip(names, parts, strict=True)}
+
+
+def with_best_first(saliency: Tensor) -> Tensor:
+    """The saliencies with the highest raised above all others, so that a part never empties."""
+    raised = saliency.clone().view(-1)
+    highest = raised.masked_fill(raised == NEVER, UNAVAILABLE).argmax()
+    if raised[highest] > UNAVAILABLE:
+        raised[highest] = LAST
+    return raised.view_as(saliency)
 
 
 def sizes_of(rows: Rows) -> Tensor:
