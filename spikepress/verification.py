@@ -28,10 +28,10 @@ CHUNK = 64
 
 @dataclass(frozen=True)
 class Verification:
-    """Each leg against the reference on ``samples`` test samples (validation ones follow) and ``stress`` made-up
-    extreme ones, and
-    ``saturated`` on the stress samples with bounds narrow enough to clamp. ``activity`` describes the
-    reference's layers: rates on the test samples, counts over both; ``clamps`` those of the narrow twin."""
+    """Each leg against the reference on ``samples`` test samples (validation ones follow) and ``stress``
+    made-up extreme ones, and ``saturated`` on the stress samples with bounds narrow enough to clamp.
+    ``activity`` describes the reference's layers: rates on the test samples, counts over both; ``clamps``
+    those of the narrow twin."""
 
     samples: int
     stress: int
