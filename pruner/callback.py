@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from pruner.config import PruneConfig
+from pruner.allocation import choose
+from pruner.config import PruneConfig, Start
 from pruner.evidence import Evidence, Need
 from pruner.gauges import Gauges
 from pruner.log import EventRecord, When, read, record_of, write
 from pruner.mask import MaskSet
-from pruner.registry import KERNELS, NORMALIZATIONS, SURROGATE
+from pruner.registry import ALLOCATIONS, CRITERIA, KERNELS, NORMALIZATIONS, SURROGATE
 from pruner.regrow import Masks, Outcome, Value, prune_then_regenerate
+from pruner.rewind import Rewind
 from pruner.subject import NetSubject, Subject
 from runtime.errors import ConfigError, ModelError
 from trainer.callbacks import Callback, State
@@ -43,8 +45,11 @@ class Pruning(Callback):
         self._event_of_step: dict[int, int] = {}
         self._meters: Gauges | None = None
         self._gradients: dict[str, Tensor] = {}
+        self._weights_then: dict[str, Tensor] = {}
+        self._rewind: Rewind | None = None
         self._opener: RemovableHandle | None = None
         self._recalled: Mapping[str, Sequence[float]] = {}
+        self._kept = ""
 
     def start(self, state: State) -> None:
         """Take over the masks the network has. Raises ConfigError if the plan does not fit the run."""
@@ -52,6 +57,7 @@ class Pruning(Callback):
             # the best epoch is one of an earlier, denser time
             raise ConfigError("train.keep: found 'best' in a run that prunes, expected 'last'")
         self.begin(NetSubject(state.net), state.total_steps, state.step, state.config.train.seed)
+        state.course = self.course(state.step)
 
     def begin(self, subject: Subject, total_steps: int, step: int = 0, seed: int = 0) -> None:
         """Take over a network at ``step`` of a run; ConfigError if the plan does not fit the run."""
@@ -62,6 +68,12 @@ class Pruning(Callback):
         check_budget(self.masks, self.config)
         self.masks.close()
         self._seed = self.config.seed + seed
+        if self.config.start is Start.RANDOM and step == 0:
+            self.masks.set(self._random_masks())
+        if self.config.rewind is not None:
+            self._rewind = Rewind(self.config.rewind, steps, total_steps)
+            self._rewind.recall(self._kept)
+            self._rewind.reach(subject.module, step)
         self._prepare(step)
 
     def after_backward(self, state: State) -> None:
@@ -82,11 +94,13 @@ class Pruning(Callback):
                     f"layer {name!r}: found no gradient at a pruning event, expected a backward pass"
                 )
             self._gradients[name] = gradient.detach().clone()
+            self._weights_then[name] = self.masks.layers[name].weight.detach().clone()
         self.masks.close()
 
     def after_step(self, state: State) -> None:
         """Hold the masks, and run the event that falls on this step."""
         self.advance(state.optimizer, state.step, state.epoch)
+        state.course = self.course(state.step + 1)
 
     def advance(self, optimizer: torch.optim.Optimizer, step: int, epoch: int = 0) -> None:
         """What is done after optimiser step number ``step``."""
@@ -94,17 +108,28 @@ class Pruning(Callback):
         event = self._event_of_step.get(step)
         if event is not None:
             self._run(When(event, step, epoch), optimizer)
+        if self._rewind is not None:
+            self._rewind.reach(self._subject.module, step + 1)
+            if event is not None:
+                self._rewind.back(self._subject.module, optimizer)
+                self.masks.zero()
         self._prepare(step + 1)
+
+    def course(self, step: int) -> tuple[int, int] | None:
+        """Steps (first, end) over which the learning rate runs its course at ``step``; None: the run."""
+        return None if self._rewind is None else self._rewind.course(step)
 
     def memory(self) -> Mapping[str, Any]:
         """Events so far and what was measured for the next one; the masks are in the network."""
         measured = {} if self._meters is None else self._meters.memory()
-        return {"events": [asdict(record) for record in self.events], "measured": measured}
+        kept = "" if self._rewind is None else self._rewind.memory()
+        return {"events": [asdict(record) for record in self.events], "measured": measured, "kept": kept}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Go on from ``memory``."""
         self.events = [read(values) for values in memory["events"]]
         self._recalled = memory["measured"]
+        self._kept = memory.get("kept", "")
 
     def _prepare(self, step: int) -> None:
         """Make the coming forward pass measure what the next event needs."""
@@ -144,8 +169,9 @@ class Pruning(Callback):
         if meters is not None:
             meters.remove()
         gradients, self._gradients = self._gradients, {}
+        then, self._weights_then = self._weights_then, {}
         normalize = NORMALIZATIONS[self.config.normalization]
-        generator = torch.Generator().manual_seed(self._seed * 100_003 + event)
+        generator = self._generator(event)
         evidence = {}
         for name in self.masks.free:
             layer = self.masks.layers[name]
@@ -153,11 +179,26 @@ class Pruning(Callback):
                 weight=layer.weight.detach(),
                 generator=generator,
                 gradient=gradients.get(name),
+                weight_then=then.get(name),
                 criticality=None if meters is None else meters.criticality(name, normalize),
                 rate=None if meters is None else meters.rate(name),
                 groups=getattr(layer, "groups", 1),
             )
         return evidence
+
+    def _generator(self, event: int) -> torch.Generator:
+        return torch.Generator().manual_seed(self._seed * 100_003 + event)
+
+    def _random_masks(self) -> Masks:
+        """Masks of the free layers at the schedule's first sparsity, drawn at random."""
+        generator = self._generator(0)
+        layers = {name: self.masks.layers[name] for name in self.masks.free}
+        scores = {
+            name: CRITERIA["random"].score(Evidence(layer.weight.detach(), generator))
+            for name, layer in layers.items()
+        }
+        keep = kept(self.masks, self._plan.sparsity(0))
+        return choose(scores, keep, ALLOCATIONS[self.config.allocation])
 
     def _apply(self, outcome: Outcome, optimizer: torch.optim.Optimizer) -> None:
         past: Masks | None = None

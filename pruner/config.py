@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from pruner.evidence import Need
-from pruner.registry import ALLOCATIONS, CRITERIA, KERNELS, METHODS, NORMALIZATIONS, SCHEDULES, SURROGATE
+from pruner.registry import (
+    ALLOCATIONS,
+    CRITERIA,
+    DECAYS,
+    KERNELS,
+    METHODS,
+    NORMALIZATIONS,
+    SCHEDULES,
+    SURROGATE,
+)
 from pruner.regrow import Candidates, Rules, Value
 from pruner.schedule import Schedule
 from trainer.tables import read_table, read_value, require
+
+
+class Start(Enum):
+    """Masks a run starts from: those the network has, or random ones at the schedule's first sparsity."""
+
+    AS_IT_IS = "as-it-is"
+    RANDOM = "random"
 
 
 @dataclass(frozen=True)
@@ -33,8 +50,11 @@ class PruneConfig:
     """Keep every synapse of the layers that feed the output population."""
     protect: tuple[str, ...] = ()
     """Names of further layers to keep whole."""
+    start: Start = Start.AS_IT_IS
     regenerate: float = 0.0
-    """Share of the kept synapses chosen anew by ``regenerate_by``; falls to 0 by half a cosine."""
+    """Share of the kept synapses chosen anew by ``regenerate_by``."""
+    regenerate_decay: str = "cosine"
+    """How that share goes on from event to event."""
     regenerate_by: str = "criticality-gradient"
     regenerate_from: Candidates = Candidates.JUST_PRUNED
     regenerate_value: Value = Value.ZERO
@@ -46,6 +66,9 @@ class PruneConfig:
     """How criticalities are made comparable between layers."""
     gather_steps: int = 10
     """Training steps before each event over which activity and criticality are averaged."""
+    rewind: float | None = None
+    """After each event the net goes back to the values it had this share into the training before the
+    first event, and its learning rate starts again from there. None: training goes on."""
     seed: int = 0
     """Added to the training's seed, for criteria that draw at random."""
 
@@ -53,6 +76,7 @@ class PruneConfig:
         _one_of("schedule", self.schedule, SCHEDULES)
         _one_of("criterion", self.criterion, CRITERIA)
         _one_of("allocation", self.allocation, ALLOCATIONS)
+        _one_of("regenerate_decay", self.regenerate_decay, DECAYS)
         _one_of("regenerate_by", self.regenerate_by, CRITERIA)
         _one_of("kernel", self.kernel, (SURROGATE, *KERNELS))
         _one_of("normalization", self.normalization, NORMALIZATIONS)
@@ -69,12 +93,16 @@ class PruneConfig:
         require(
             self.sparsity >= lowest, "prune.sparsity", self.sparsity, f"initial_sparsity {lowest} or more"
         )
+        once = self.events == 1 and self.begin == self.end
         require(
-            0.0 <= self.begin < self.end <= 1.0,
+            0.0 <= self.begin <= self.end <= 1.0 and (once or self.begin < self.end),
             "prune.begin and prune.end",
             (self.begin, self.end),
-            "0 <= begin < end <= 1, shares of the stage",
+            "0 <= begin < end <= 1, shares of the stage (equal for a single event)",
         )
+        if self.rewind is not None:
+            require(0.0 <= self.rewind < 1.0, "prune.rewind", self.rewind, "0 to below 1")
+            require(self.begin > 0.0, "prune.begin", self.begin, "above 0 with rewind")
 
     @classmethod
     def from_table(cls, table: Mapping[str, object]) -> PruneConfig:
@@ -88,7 +116,8 @@ class PruneConfig:
         """The sparsity and the regenerated share of each event."""
         curve = SCHEDULES[self.schedule]
         limits = (self.initial_sparsity, self.sparsity, self.begin, self.end)
-        return Schedule(curve, *limits, self.events, self.regenerate)
+        decay = DECAYS[self.regenerate_decay]
+        return Schedule(curve, *limits, self.events, self.regenerate, decay)
 
     def rules(self) -> Rules:
         """How each event chooses."""

@@ -22,13 +22,15 @@ class Evidence:
     """One synapse layer at one pruning event.
 
     ``weight`` is (post, pre per group, *kernel). ``gradient`` has its shape and is dense: it was
-    taken with the mask open, so pruned positions have one too. ``criticality`` is (post,), ``rate``
+    taken with the mask open, so pruned positions have one too; ``weight_then`` is the weight it was taken
+    at, a step before ``weight``. ``criticality`` is (post,), ``rate``
     is (pre,): the mean size of the input over samples, steps and positions.
     """
 
     weight: Tensor
     generator: torch.Generator
     gradient: Tensor | None = None
+    weight_then: Tensor | None = None
     criticality: Tensor | None = None
     rate: Tensor | None = None
     groups: int = 1

@@ -11,8 +11,19 @@ from pruner import allocation, criteria, criticality, schedule
 from pruner.allocation import Allocation
 from pruner.evidence import Evidence, Need
 from pruner.method import Method
-from pruner.methods import by_magnitude, chance, erdos_renyi, lamp, seed, yao
-from pruner.schedule import Curve
+from pruner.methods import (
+    by_magnitude,
+    chance,
+    erdos_renyi,
+    lamp,
+    lottery,
+    rigl,
+    seed,
+    snip,
+    sparse_evolution,
+    yao,
+)
+from pruner.schedule import Curve, Decay
 from trainer.surrogate import SurrogateShape
 
 
@@ -32,6 +43,7 @@ CRITERIA: dict[str, Criterion] = {
     "magnitude": Criterion(criteria.magnitude),
     "random": Criterion(criteria.random),
     "gradient": Criterion(criteria.gradient, _GRADIENT),
+    "snip": Criterion(snip.snip, _GRADIENT),
     "lamp": Criterion(lamp.lamp),
     "activity-magnitude": Criterion(criteria.activity_magnitude, _ACTIVITY),
     "criticality": Criterion(criteria.criticality, _CRITICALITY),
@@ -43,6 +55,14 @@ CRITERIA: dict[str, Criterion] = {
 SCHEDULES: dict[str, Curve] = {
     "cubic": schedule.cubic,
     "linear": schedule.linear,
+    "geometric": schedule.geometric,
+    "constant": schedule.constant,
+}
+
+DECAYS: dict[str, Decay] = {
+    "cosine": schedule.cosine,
+    "linear": schedule.fading,
+    "constant": schedule.steady,
 }
 
 ALLOCATIONS: dict[str, Allocation] = {
@@ -75,6 +95,10 @@ METHODS: dict[str, Method] = {
     "magnitude-per-layer": by_magnitude.PER_LAYER,
     "lamp": lamp.METHOD,
     "erdos-renyi": erdos_renyi.METHOD,
+    "snip": snip.METHOD,
+    "iterative-magnitude": lottery.METHOD,
+    "set": sparse_evolution.METHOD,
+    "rigl": rigl.METHOD,
     "activity-magnitude": yao.ACTIVITY,
     "yao": yao.YAO,
     "criticality": seed.M3,

@@ -8,18 +8,33 @@ from dataclasses import dataclass
 
 from runtime.errors import ConfigError
 
-Curve = Callable[[float], float]
-"""Progress 0..1 -> share of the way from the initial to the final sparsity, 0..1, never falling."""
+Curve = Callable[[float, float, float], float]
+"""(progress 0..1, initial, final weight sparsity) -> weight sparsity on the way, never falling."""
+
+Decay = Callable[[float], float]
+"""Progress 0..1 -> share of the first regenerated share that is left."""
 
 
-def cubic(progress: float) -> float:
-    """1 - (1 - p)^3 (Zhu and Gupta 2017, "To prune, or not to prune", section 3)."""
-    return 1.0 - (1.0 - progress) ** 3
+def cubic(progress: float, initial: float, final: float) -> float:
+    """Fast at first (Zhu and Gupta 2017, "To prune, or not to prune", section 3)."""
+    return initial + (final - initial) * (1.0 - (1.0 - progress) ** 3)
 
 
-def linear(progress: float) -> float:
-    """p."""
-    return progress
+def linear(progress: float, initial: float, final: float) -> float:
+    """The same number of synapses at every event."""
+    return initial + (final - initial) * progress
+
+
+def geometric(progress: float, initial: float, final: float) -> float:
+    """The same share of the living synapses at every event, as iterative pruning takes it."""
+    left = (1.0 - final) / (1.0 - initial)
+    share = progress if left == 1.0 else (1.0 - math.pow(left, progress)) / (1.0 - left)
+    return initial + (final - initial) * share
+
+
+def constant(progress: float, initial: float, final: float) -> float:
+    """The final sparsity from the start."""
+    return final
 
 
 def cosine(progress: float) -> float:
@@ -27,12 +42,23 @@ def cosine(progress: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
+def fading(progress: float) -> float:
+    """Falls from 1 to 0 in a straight line."""
+    return 1.0 - progress
+
+
+def steady(progress: float) -> float:
+    """Stays at 1."""
+    return 1.0
+
+
 @dataclass(frozen=True)
 class Schedule:
     """``events`` prunings spread evenly over [begin, end] of a run, as shares of its steps.
 
     Event k of 1..events reaches ``sparsity(k)``; the last one reaches ``final``. ``regenerated(k)`` is
-    the share of the kept synapses that is chosen anew at that event; it ends at 0.
+    the share of the kept synapses that is chosen anew at that event. A single event may have
+    ``begin == end``: it falls on that step.
     """
 
     curve: Curve
@@ -42,12 +68,13 @@ class Schedule:
     end: float
     events: int
     regenerate: float = 0.0
+    decay: Decay = cosine
 
     def sparsity(self, event: int) -> float:
-        return self.initial + (self.final - self.initial) * self.curve(event / self.events)
+        return self.curve(event / self.events, self.initial, self.final)
 
     def regenerated(self, event: int) -> float:
-        return self.regenerate * cosine(event / self.events)
+        return self.regenerate * self.decay(event / self.events)
 
     def steps(self, total_steps: int) -> tuple[int, ...]:
         """Optimiser step (0-based) of each event, strictly rising.
@@ -55,7 +82,8 @@ class Schedule:
         Raises ConfigError if the run has too few steps for the events.
         """
         first = round(self.begin * total_steps)
-        last = min(round(self.end * total_steps), total_steps) - 1
+        end = first + 1 if self.begin == self.end else round(self.end * total_steps)
+        last = min(end, total_steps) - 1
         if last - first + 1 < self.events:
             raise ConfigError(
                 f"prune.events: found {self.events} events for the {max(0, last - first + 1)} steps between "

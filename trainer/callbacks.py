@@ -25,6 +25,14 @@ class State:
     step: int = 0
     record: dict[str, Any] = field(default_factory=dict)
     """The epoch's line of the log, complete at ``after_epoch``."""
+    course: tuple[int, int] | None = None
+    """Steps (first, end) over which the learning rate runs its course; None: the whole run."""
+
+    @property
+    def done(self) -> float:
+        """How far the learning rate is on its course, 0..1."""
+        first, end = self.course or (0, self.total_steps)
+        return (self.step - first) / (end - first)
 
 
 class Callback:

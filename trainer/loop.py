@@ -165,7 +165,7 @@ class _Fit:
     def _step(self, numbers: NDArray[np.int64], draw: np.random.Generator) -> tuple[float, int]:
         """One optimizer step on the samples ``numbers``; the loss and the count of right predictions."""
         state, train = self.state, self.config.train
-        set_learning_rate(self.optimizer, train, state.step / state.total_steps)
+        set_learning_rate(self.optimizer, train, state.done)
         x = encode(self.augment(self.samples.x[numbers], draw), self.net.input, numbers)
         y = torch.from_numpy(np.ascontiguousarray(self.samples.y[numbers]))
         out = self.net(x)

@@ -21,13 +21,15 @@ def table(method: str) -> dict[str, object]:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("build", [mlp, conv, recurrent])
 def test_a_method_meets_the_density_exactly_and_its_last_masks_hold(method: str, build: type) -> None:
-    run = Run(build(), Pruning(PruneConfig.from_table(table(method))))
+    config = PruneConfig.from_table(table(method))
+    run = Run(build(), Pruning(config))
     run.start()
-    run.advance(STEPS * 4 // 5)
+    last = config.plan().steps(STEPS)[-1] + 1
+    run.advance(last)
     masks = run.pruning.masks
     assert masks.living() == int(0.2 * masks.total + 1e-6)
     found = {name: mask.clone() for name, mask in masks.masks.items()}
-    run.advance(STEPS // 5)
+    run.advance(STEPS - last)
     for name, layer in masks.layers.items():
         assert torch.equal(masks.masks[name], found[name])
         assert layer.weight[~found[name]].abs().sum() == 0
