@@ -1,4 +1,4 @@
-"""The least-squares core: fits, saliencies, ranking and rounding, on problems small enough to solve by hand."""
+"""The least-squares core: fits, saliencies, ranking and rounding, on problems solvable by hand."""
 
 from __future__ import annotations
 
