@@ -18,14 +18,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from trainer.surrogate import Surrogate
+
+class Kernel(Protocol):
+    """A bump around 0: a ``Surrogate``, or the stand-in derivative of another library."""
+
+    def gradient(self, distance: Tensor) -> Tensor: ...
 
 
-def criticality(u: Tensor, threshold: Tensor, kernel: Surrogate) -> Tensor:
+def criticality(u: Tensor, threshold: Tensor, kernel: Kernel) -> Tensor:
     """Score per channel, shape (channels,): the mean of the kernel at (u - theta) / |theta|.
 
     ``u`` is the membrane before reset, (steps, samples, channels, *positions); ``threshold`` holds one
@@ -80,7 +85,7 @@ class CriticalityMeter:
     """An observer of one neuron population: averages its criticality over all forward passes it sees."""
 
     threshold: Callable[[], Tensor]
-    kernel: Surrogate
+    kernel: Kernel
     average: Average = field(default_factory=Average)
 
     @torch.no_grad()

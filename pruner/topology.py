@@ -17,9 +17,10 @@ Prunable = Linear | Conv1d | Conv2d
 class Maskable(Protocol):
     """A layer that can carry a mask, of ours or not; ``weight`` has the output channel on axis 0."""
 
-    weight: Any
     mask: Tensor | None
 
+    @property
+    def weight(self) -> Any: ...
     def set_mask(self, mask: Tensor | None) -> None: ...
 
 
