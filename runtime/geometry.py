@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.encodings import entries
+from runtime.encodings import parts
 from runtime.program import ConvSynapses, DiagonalSynapses, EncodedMatrix, LinearSynapses, Synapses, Window
 
 Table = NDArray[np.int32]
@@ -79,21 +80,32 @@ def landing(synapses: ConvSynapses, axis: int, pitch: int) -> Table:
 
 def fan_out(synapses: Synapses, table: EncodedMatrix, neurons: int) -> tuple[Counts, Counts]:
     """Valid targets of each presynaptic neuron (after pooling): through nonzero weights, and through all."""
-    found = entries(table)
     match synapses:
         case LinearSynapses():
-            surviving = np.bincount(found.row, minlength=table.rows).astype(np.int64)
+            surviving = np.zeros(table.rows, np.int64)
+            for part in parts(table):
+                _count(surviving, part.row)
             return surviving, np.full(table.rows, table.columns, np.int64)
         case DiagonalSynapses():
             kept = np.zeros(table.columns, np.int64)
-            kept[found.column] = 1
+            for part in parts(table):
+                kept[part.column] = 1
             return np.repeat(kept, neurons // table.columns), np.ones(neurons, np.int64)
         case ConvSynapses():
             taps = math.prod(synapses.kernel)
-            cell = found.row * taps + found.column % taps
-            kept = np.bincount(cell, minlength=table.rows * taps).astype(np.int64)
+            kept = np.zeros(table.rows * taps, np.int64)
+            for part in parts(table):
+                _count(kept, part.row.astype(np.int64) * taps + part.column % taps)
             full = np.full(table.rows * taps, table.columns // taps, np.int64)
             return _conv_fan_out(synapses, kept), _conv_fan_out(synapses, full)
+
+
+def _count(counts: Counts, place: NDArray[np.signedinteger[Any]]) -> None:
+    """Add one at each place; looks only at what lies from the lowest to the highest."""
+    if place.size:
+        first = int(place.min())
+        found = np.bincount(place - first)
+        counts[first : first + found.size] += found
 
 
 def _conv_fan_out(synapses: ConvSynapses, per_tap: Counts) -> Counts:

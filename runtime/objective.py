@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import Enum
 
-from runtime.encodings import ENCODINGS, decode, encode, entries, smallest
+from runtime.encodings import ENCODINGS, decode, encode, nonzeros, smallest
 from runtime.program import ConvSynapses, DiagonalSynapses, EncodedMatrix, LinearSynapses, Program, Synapses
 
 DENSE_LINEAR, DENSE_CONV, SHORT_ROW = 0.05, 0.08, 32
@@ -51,10 +51,10 @@ def _fast(table: EncodedMatrix, synapses: Synapses | None) -> EncodedMatrix:
     if synapses is None or isinstance(synapses, DiagonalSynapses):
         return table
     area = table.rows * table.columns
-    nonzeros = entries(table).weight.size
-    density = nonzeros / area
+    kept = nonzeros(table)
+    density = kept / area
     dense = density > (DENSE_CONV if isinstance(synapses, ConvSynapses) else DENSE_LINEAR)
-    short = isinstance(synapses, LinearSynapses) and nonzeros < SHORT_ROW * table.rows
+    short = isinstance(synapses, LinearSynapses) and kept < SHORT_ROW * table.rows
     name = "dense" if (dense or short) and area <= MAX_EXPANDED else "lists"
     if (table.encoding, table.bits) == (name, 8) or area > MAX_EXPANDED:
         return table

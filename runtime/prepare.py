@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.encodings import ENCODINGS, entries
+from runtime.encodings import ENCODINGS, nonzeros
 from runtime.encodings.table import Kind
 from runtime.geometry import fan_out, pooled_place, window_cells
 from runtime.kernels import neuron as neuron_kernel
@@ -194,8 +194,8 @@ def _stream_costs(table: EncodedMatrix) -> tuple[float, float, int]:
     """Rows of interleaved codes: the mean bytes of a code and its weight; an anchor and half a group's
     lengths for each event."""
     stream, width = table.arrays["stream"], int(table.arrays["coding"][1])
-    nonzeros = entries(table).weight.size
-    codes = nonzeros
+    kept = nonzeros(table)
+    codes = kept
     if table.encoding == "nibbles":
-        codes = (8 * stream.size - nonzeros * table.bits) // 4
+        codes = (8 * stream.size - kept * table.bits) // 4
     return 0.0, stream.size / max(codes, 1), table.arrays["anchors"].itemsize + width

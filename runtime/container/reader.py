@@ -50,7 +50,8 @@ def read(path: str | os.PathLike[str]) -> Program:
     place = Path(path)
     try:
         with open(place, "rb") as file:
-            data = file.read(MAX_FILE + 1)
+            # no more than there is: a read sets aside all that it is asked for
+            data = file.read(min(os.fstat(file.fileno()).st_size, MAX_FILE) + 1)
     except OSError as error:
         raise FormatError(f"{place}: cannot be read ({error.strerror}), expected a .spk file") from error
     try:

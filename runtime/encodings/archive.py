@@ -7,7 +7,7 @@ expanded before it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -21,19 +21,24 @@ from runtime.encodings.table import (
     Entries,
     Kind,
     Size,
+    part_size,
     require,
     require_array,
     require_dimensions,
+    spans,
 )
 from runtime.program import EncodedMatrix
 
 BYTES_A_NONZERO, FLUSH = 32, 8
 MOST_ITEMS_A_BYTE = 1 << 9
 
+READ = 4
+"""Place of the number of bytes read in a kernel's state."""
+LOOSE = -4
 WRONG = {
     -2: ("a cell outside the table", "all inside"),
     -3: ("a stream that ends early or a zero weight", "whole codes of nonzero weights"),
-    -4: ("bytes that no weight needs", "exactly those of its weights"),
+    LOOSE: ("bytes that no weight needs", "exactly those of its weights"),
 }
 
 
@@ -64,11 +69,8 @@ class Archive:
         }
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        room = [np.empty(int(table.arrays["items"][0]), np.int32) for _ in range(3)]
-        wrong = _decoded(table.arrays, table.rows, table.columns, table.bits, room)
-        require(wrong == 0, "coded", "a stream that cannot be read", "a sound table")
-        return Entries(*room)
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        return _decoded(table.arrays, table.rows, table.columns, table.bits)
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         """By coding it: there is no formula."""
@@ -83,15 +85,14 @@ class Archive:
         most = min(MAX_ITEMS - 1, rows * columns, length * MOST_ITEMS_A_BYTE)
         require(items <= most, "items", str(items), f"at most {most} in this table and stream")
         require(int(arrays["flat"][0]) < 2, "flat", str(int(arrays["flat"][0])), "0 or 1")
-        wrong = _decoded(arrays, rows, columns, bits, [np.empty(0, np.int32)] * 3)
-        if wrong:
-            require(False, "coded", *WRONG[wrong])
+        for _ in _decoded(arrays, rows, columns, bits):
+            pass
 
 
 def _scratch() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    from runtime.kernels.archive import MODELS
+    from runtime.kernels.archive import MODELS, STATE
 
-    return np.zeros(5, np.int64), np.zeros(2 * MODELS, np.int64)
+    return np.zeros(STATE, np.int64), np.zeros(2 * MODELS, np.int64)
 
 
 def _coded(sparse: Sparse, bits: int, flat: int) -> NDArray[np.uint8]:
@@ -105,9 +106,19 @@ def _coded(sparse: Sparse, bits: int, flat: int) -> NDArray[np.uint8]:
     return out[1:length].copy()
 
 
-def _decoded(arrays: Arrays, rows: int, columns: int, bits: int, room: list[NDArray[np.int32]]) -> int:
-    from runtime.kernels.archive import decode
+def _decoded(arrays: Arrays, rows: int, columns: int, bits: int) -> Iterator[Entries]:
+    """The nonzeros, a part at a time; ModelError where the stream breaks or goes on behind the last."""
+    from runtime.kernels.archive import begin, decode
 
+    start: Callable[..., None] = begin
     read: Callable[..., int] = decode
-    items, flat = int(arrays["items"][0]), int(arrays["flat"][0])
-    return int(read(arrays["coded"], items, rows, columns, bits, flat, *_scratch(), *room))
+    coded, flat, scratch = arrays["coded"], int(arrays["flat"][0]), _scratch()
+    start(coded, *scratch)
+    size = part_size(arrays)
+    room = [np.empty(size, np.int32) for _ in range(3)]
+    for first, until in spans(int(arrays["items"][0]), size):
+        wrong = read(coded, until - first, rows, columns, bits, flat, *scratch, *room)
+        if wrong:
+            require(False, "coded", *WRONG[wrong])
+        yield Entries(*(column[: until - first].copy() for column in room))
+    require(int(scratch[0][READ]) == coded.size, "coded", *WRONG[LOOSE])

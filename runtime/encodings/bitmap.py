@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from runtime.encodings.table import (
     Entries,
     Kind,
     Size,
+    part_size,
     pointers_bytes,
     require,
     require_array,
@@ -28,13 +29,19 @@ from runtime.encodings.table import (
     require_pointers,
     require_stream,
     row_pointers,
+    spans,
 )
 from runtime.program import EncodedMatrix
 
+ONES = np.array([byte.bit_count() for byte in range(256)], np.uint8)
+"""Set bits of each byte."""
 
-def _bits(arrays: Arrays, rows: int) -> NDArray[np.uint8]:
-    """The bitmap as (rows, 8 * row bytes) of 0 and 1."""
-    return np.unpackbits(arrays["bitmap"].view(np.uint8).reshape(rows, -1), axis=1, bitorder="little")
+
+def _counts(arrays: Arrays, rows: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Set bits of every row: (rows,) from a row on, a part at a time."""
+    bitmap = arrays["bitmap"].view(np.uint8).reshape(rows, -1)
+    for first, until in spans(rows, max(1, part_size(arrays) // bitmap.shape[1])):
+        yield first, ONES[bitmap[first:until]].sum(axis=1, dtype=np.int64)
 
 
 class Bitmap:
@@ -59,10 +66,14 @@ class Bitmap:
         }
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        row, column = np.nonzero(_bits(table.arrays, table.rows))
-        weight = unpack(table.arrays["weights"].view(np.uint8), row.size, table.bits)
-        return Entries(row, column, weight)
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        bitmap = table.arrays["bitmap"].view(np.uint8)
+        row_bits, seen = 8 * packed_bytes(table.columns, 1), 0
+        for first, until in spans(bitmap.size, part_size(table.arrays)):
+            at = np.flatnonzero(np.unpackbits(bitmap[first:until], bitorder="little")) + 8 * first
+            weight = unpack(table.arrays["weights"].view(np.uint8), at.size, table.bits, seen)
+            seen += at.size
+            yield Entries(at // row_bits, at % row_bits, weight)
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         return Size(
@@ -75,12 +86,14 @@ class Bitmap:
         require_dimensions(rows, columns)
         row_bytes = packed_bytes(columns, 1)
         require_array(arrays, "bitmap", "u1", rows * row_bytes)
-        kept = _bits(arrays, rows)
-        require(not kept[:, columns:].any(), "bitmap", "padding bits set", "zero")
-        per_row = kept.sum(axis=1, dtype=np.int64)
-        items = int(per_row.sum())
+        used, last = columns % 8, arrays["bitmap"].view(np.uint8)[row_bytes - 1 :: row_bytes]
+        require(used == 0 or not np.any(last >> used), "bitmap", "padding bits set", "zero")
+        items = sum(int(per_row.sum()) for _, per_row in _counts(arrays, rows))
         require_pointers(arrays, rows, items)
-        same = bool(np.array_equal(np.diff(arrays["pointers"].astype(np.int64)), per_row))
-        require(same, "pointers", "row lengths unlike the bitmap", "one weight per set bit")
+        for first, per_row in _counts(arrays, rows):
+            ends = arrays["pointers"][first : first + per_row.size + 1].astype(np.int64)
+            same = bool(np.array_equal(np.diff(ends), per_row))
+            require(same, "pointers", "row lengths unlike the bitmap", "one weight per set bit")
         require_stream(arrays, items, bits)
-        require_nonzero(unpack(arrays["weights"].view(np.uint8), items, bits))
+        for first, until in spans(items, part_size(arrays)):
+            require_nonzero(unpack(arrays["weights"].view(np.uint8), until - first, bits, first))

@@ -9,7 +9,7 @@ stream with ``size`` items a block, not all zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -23,6 +23,7 @@ from runtime.encodings.table import (
     Entries,
     Kind,
     Size,
+    part_size,
     pointers_bytes,
     require,
     require_array,
@@ -32,6 +33,7 @@ from runtime.encodings.table import (
     require_stream,
     row_of_items,
     row_pointers,
+    spans,
 )
 from runtime.program import EncodedMatrix
 
@@ -73,11 +75,12 @@ class Blocks:
         }
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        row, column, weight = self._stored(table.arrays, table.columns, table.bits)
-        kept = np.flatnonzero(weight)
-        kept = kept[np.lexsort((column[kept], row[kept]))]
-        return Entries(row[kept], column[kept], weight[kept])
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        """Within a row by kernel cell, then by output."""
+        for first, until in self._spans(table.arrays):
+            row, column, weight = self._stored(table.arrays, table.columns, table.bits, first, until)
+            kept = np.flatnonzero(weight)
+            yield Entries(row[kept], column[kept], weight[kept])
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         key, _, total = self._keys(sparse)
@@ -98,13 +101,19 @@ class Blocks:
         require_array(arrays, "indices", index_dtype(total).str, items)
         require_pointers(arrays, rows, items)
         require_stream(arrays, items * self.block, bits)
-        block = arrays["indices"].astype(np.int64)
-        blocks = Entries(row_of_items(arrays["pointers"]), block, np.zeros(0, np.int32))
-        require_rising(blocks, total, "indices")
-        _, column, weight = self._stored(arrays, columns, bits)
-        require(not np.any(weight[column >= columns]), "weights", "outputs beyond the table", "zeros there")
-        used = weight.reshape(-1, self.block).any(axis=1)
-        require(bool(used.all()), "weights", "a block of zeros", "a nonzero in each")
+        for first, until in self._spans(arrays):
+            before = max(first - 1, 0)
+            block = arrays["indices"][before:until].astype(np.int64)
+            row = row_of_items(arrays["pointers"], before, until)
+            require_rising(Entries(row, block, np.zeros(0, np.int32)), total, "indices")
+            _, column, weight = self._stored(arrays, columns, bits, first, until)
+            beyond = bool(np.any(weight[column >= columns]))
+            require(not beyond, "weights", "outputs beyond the table", "zeros there")
+            used = weight.reshape(-1, self.block).any(axis=1)
+            require(bool(used.all()), "weights", "a block of zeros", "a nonzero in each")
+
+    def _spans(self, arrays: Arrays) -> Iterator[tuple[int, int]]:
+        return spans(arrays["indices"].size, part_size(arrays) // self.block)
 
     def _keys(self, sparse: Sparse) -> tuple[Ints, Ints, int]:
         """Of every nonzero: row and block as one number, place in the block; and the blocks of a row."""
@@ -115,12 +124,15 @@ class Blocks:
         total = each * sparse.taps
         return sparse.row * total + tap * each + group, output - group * self.block, total
 
-    def _stored(self, arrays: Arrays, columns: int, bits: int) -> tuple[Ints, Ints, NDArray[np.int32]]:
-        """Row, column and weight of everything stored, zeros included."""
+    def _stored(
+        self, arrays: Arrays, columns: int, bits: int, first: int, until: int
+    ) -> tuple[Ints, Ints, NDArray[np.int32]]:
+        """Row, column and weight of everything in some blocks, zeros included."""
         taps = int(arrays["taps"][0])
         each = per_tap(columns, taps, self.block)
-        block = arrays["indices"].astype(np.int64)
+        block = arrays["indices"][first:until].astype(np.int64)
         output = (block % each * self.block)[:, None] + np.arange(self.block)
         column = output * taps + (block // each)[:, None]
-        weight = unpack(arrays["weights"].view(np.uint8), column.size, bits)
-        return np.repeat(row_of_items(arrays["pointers"]), self.block), column.ravel(), weight
+        weight = unpack(arrays["weights"].view(np.uint8), column.size, bits, first * self.block)
+        row = row_of_items(arrays["pointers"], first, until)
+        return np.repeat(row, self.block), column.ravel(), weight

@@ -6,7 +6,7 @@ there is a single weight.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -43,8 +43,8 @@ class Codebook:
         arrays = streams.rice_stream(sparse, gaps, codes)
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        return streams.entries(table, index_bits(table.arrays["symbols"].size))
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        return streams.parts(table, index_bits(table.arrays["symbols"].size))
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         symbols = sparse.symbols[0].size

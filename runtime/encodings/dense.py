@@ -5,14 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from runtime.encodings.packing import WEIGHT_BITS, pack_rows, packed_bytes, unpack
+from runtime.encodings.packing import WEIGHT_BITS, pack_rows, packed_bytes, unpack, unpack_rows
 from runtime.encodings.sparse import Sparse
-from runtime.encodings.table import Arrays, Entries, Kind, Size, require, require_array, require_dimensions
+from runtime.encodings.table import (
+    Arrays,
+    Entries,
+    Kind,
+    Size,
+    part_size,
+    require,
+    require_array,
+    require_dimensions,
+    spans,
+)
 from runtime.program import EncodedMatrix
 
 
@@ -29,17 +40,16 @@ class Dense:
         arrays = {"weights": pack_rows(sparse.matrix, bits).ravel()}
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        row_bytes = packed_bytes(table.columns, table.bits)
-        stream = table.arrays["weights"].view(np.uint8).reshape(table.rows, row_bytes)
-        per_row = row_bytes * 8 // table.bits
-        if (row_bytes * 8) % table.bits == 0:
-            values = unpack(stream.ravel(), table.rows * per_row, table.bits)
-            values = values.reshape(table.rows, per_row)[:, : table.columns]
-        else:
-            values = np.stack([unpack(row, table.columns, table.bits) for row in stream])
-        row, column = np.nonzero(values)
-        return Entries(row, column, values[row, column])
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        streams = table.arrays["weights"].view(np.uint8).reshape(table.rows, -1)
+        size, columns, bits = part_size(table.arrays), table.columns, table.bits
+        if columns > size:
+            for number, stream in enumerate(streams):
+                for first, until in spans(columns, size):
+                    yield _nonzeros(unpack(stream, until - first, bits, first)[None], number, first)
+            return
+        for first, until in spans(table.rows, size // columns):
+            yield _nonzeros(unpack_rows(streams[first:until], columns, bits), first, 0)
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         return Size(weights=sparse.rows * packed_bytes(sparse.columns, bits))
@@ -51,3 +61,8 @@ class Dense:
         used = (columns * bits) % 8
         last = arrays["weights"].view(np.uint8)[row_bytes - 1 :: row_bytes]
         require(used == 0 or not np.any(last >> used), "weights", "padding bits set", "zero")
+
+
+def _nonzeros(values: NDArray[np.int32], first_row: int, first_column: int) -> Entries:
+    row, column = np.nonzero(values)
+    return Entries(row + first_row, column + first_column, values[row, column])

@@ -5,14 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
 
 from runtime.encodings.packing import DIAGONAL_BITS, pack, packed_bytes, unpack
 from runtime.encodings.sparse import Sparse
-from runtime.encodings.table import Arrays, Entries, Kind, Size, require, require_dimensions, require_stream
+from runtime.encodings.table import (
+    Arrays,
+    Entries,
+    Kind,
+    Size,
+    part_size,
+    require,
+    require_dimensions,
+    require_stream,
+    spans,
+)
 from runtime.program import EncodedMatrix
 
 
@@ -31,10 +41,11 @@ class Diagonal:
             self.name, sparse.rows, sparse.columns, bits, {"weights": pack(sparse.matrix[0], bits)}
         )
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        values = unpack(table.arrays["weights"].view(np.uint8), table.columns, table.bits)
-        column = np.flatnonzero(values)
-        return Entries(np.zeros(column.size, np.int64), column, values[column])
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        for first, until in spans(table.columns, part_size(table.arrays)):
+            values = unpack(table.arrays["weights"].view(np.uint8), until - first, table.bits, first)
+            column = np.flatnonzero(values)
+            yield Entries(np.zeros(column.size, np.int64), column + first, values[column])
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         return Size(weights=packed_bytes(sparse.columns, bits))

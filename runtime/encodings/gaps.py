@@ -9,7 +9,7 @@ u32 by the number of codes. No row ends in an escape.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from runtime.encodings.table import (
     Entries,
     Kind,
     Size,
+    part_size,
     pointers_bytes,
     require,
     require_array,
@@ -30,6 +31,7 @@ from runtime.encodings.table import (
     require_stream,
     row_of_items,
     row_pointers,
+    spans,
 )
 from runtime.program import EncodedMatrix
 
@@ -45,6 +47,20 @@ def _columns(codes: NDArray[np.uint8], row: NDArray[np.int64]) -> NDArray[np.int
     before_row = (total - advance)[first]
     landing: NDArray[np.int64] = total - 1 - before_row[np.cumsum(first) - 1]
     return landing
+
+
+def _stored(arrays: Arrays, bits: int) -> Iterator[Entries]:
+    """Everything stored, escapes with their zeros included, a part at a time."""
+    last_row, last_column = -1, -1
+    for first, until in spans(arrays["codes"].size, part_size(arrays)):
+        codes = arrays["codes"][first:until].view(np.uint8)
+        row = row_of_items(arrays["pointers"], first, until)
+        column = _columns(codes, row)
+        if row[0] == last_row:
+            column[row == last_row] += last_column + 1
+        last_row, last_column = row[-1], column[-1]
+        weight = unpack(arrays["weights"].view(np.uint8), until - first, bits, first)
+        yield Entries(row, column, weight)
 
 
 class Gaps:
@@ -75,12 +91,10 @@ class Gaps:
         }
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        codes = table.arrays["codes"].view(np.uint8)
-        row = row_of_items(table.arrays["pointers"])
-        weight = unpack(table.arrays["weights"].view(np.uint8), codes.size, table.bits)
-        kept = codes != ESCAPE
-        return Entries(row[kept], _columns(codes, row)[kept], weight[kept])
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        for found in _stored(table.arrays, table.bits):
+            kept = found.weight != 0
+            yield Entries(found.row[kept], found.column[kept], found.weight[kept])
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         items = sparse.nonzeros + int((sparse.skips // ESCAPE).sum())
@@ -96,12 +110,20 @@ class Gaps:
         require_array(arrays, "codes", "u1", items)
         require_pointers(arrays, rows, items)
         require_stream(arrays, items, bits)
-        codes = arrays["codes"].view(np.uint8)
-        row = row_of_items(arrays["pointers"])
-        weights = unpack(arrays["weights"].view(np.uint8), items, bits)
-        matched = np.array_equal(weights == 0, codes == ESCAPE)
-        require(matched, "weights", "a zero weight or a weight at an escape", "zero exactly at escapes")
-        ends = np.flatnonzero(np.append(row[1:] != row[:-1], True)) if items else np.zeros(0, np.int64)
-        require(not np.any(codes[ends] == ESCAPE), "codes", "a row that ends in an escape", "a weight last")
-        inside = not np.any(_columns(codes, row) >= columns) if items else True
-        require(inside, "codes", "a column outside the table", f"below {columns}")
+        self._check_codes(arrays, columns, bits)
+
+    def _check_codes(self, arrays: Arrays, columns: int, bits: int) -> None:
+        """Escapes alone have a zero and are followed in their row; no code leaves the table."""
+        seen, open_row = 0, -1
+        for found in _stored(arrays, bits):
+            escaped = arrays["codes"][seen : seen + found.weight.size] == ESCAPE
+            seen += found.weight.size
+            matched = np.array_equal(found.weight == 0, escaped)
+            require(matched, "weights", "a zero weight or a weight at an escape", "zero exactly at escapes")
+            ended = bool(np.any(escaped[:-1] & (found.row[1:] != found.row[:-1])))
+            ended |= open_row not in (-1, found.row[0])
+            require(not ended, "codes", "a row that ends in an escape", "a weight last")
+            open_row = int(found.row[-1]) if escaped[-1] else -1
+            inside = not np.any(found.column >= columns)
+            require(inside, "codes", "a column outside the table", f"below {columns}")
+        require(open_row == -1, "codes", "a row that ends in an escape", "a weight last")

@@ -9,7 +9,7 @@ empty.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -93,8 +93,8 @@ class Huffman:
         arrays = streams.rice_stream(sparse, gaps, codes)
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        return streams.entries(table, 0)
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        return streams.parts(table, 0)
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         symbols, often = sparse.symbols

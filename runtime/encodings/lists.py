@@ -6,7 +6,8 @@ number of columns, rising within a row; ``weights`` one stream of all nonzeros.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -19,15 +20,16 @@ from runtime.encodings.table import (
     Entries,
     Kind,
     Size,
+    check_items,
+    part_size,
     pointers_bytes,
-    require,
     require_array,
     require_dimensions,
-    require_nonzero,
     require_pointers,
     require_stream,
     row_of_items,
     row_pointers,
+    spans,
 )
 from runtime.program import EncodedMatrix
 
@@ -60,10 +62,10 @@ class Lists:
         }
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        column = table.arrays["indices"].astype(np.int64)
-        weight = unpack(table.arrays["weights"].view(np.uint8), column.size, table.bits)
-        return Entries(row_of_items(table.arrays["pointers"]), column, weight)
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        size = part_size(table.arrays)
+        for first, until in spans(table.arrays["indices"].size, size):
+            yield _read(table.arrays, table.bits, first, until)
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         return Size(
@@ -78,9 +80,10 @@ class Lists:
         require_array(arrays, "indices", index_dtype(columns).str, items)
         require_pointers(arrays, rows, items)
         require_stream(arrays, items, bits)
-        require_nonzero(unpack(arrays["weights"].view(np.uint8), items, bits))
-        column = arrays["indices"].astype(np.int64)
-        require(not np.any(column >= columns), "indices", "a column outside the table", f"below {columns}")
-        same_row = np.diff(row_of_items(arrays["pointers"])) == 0
-        rising = not np.any(same_row & (np.diff(column) <= 0))
-        require(rising, "indices", "columns out of order in a row", "each column once, rising")
+        check_items(partial(_read, arrays, bits), items, columns, size=part_size(arrays))
+
+
+def _read(arrays: Arrays, bits: int, first: int, until: int) -> Entries:
+    weight = unpack(arrays["weights"].view(np.uint8), until - first, bits, first)
+    column = arrays["indices"][first:until].astype(np.int64)
+    return Entries(row_of_items(arrays["pointers"], first, until), column, weight)

@@ -7,7 +7,7 @@ follows. A row ends where fewer than ``4 + bits`` bits are left; they are ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -51,8 +51,8 @@ class Nibbles:
         arrays: dict[str, NDArray[np.generic]] = streams.pointers(gaps) | {"stream": stream}
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        return streams.entries(table, table.bits)
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        return streams.parts(table, table.bits)
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         return streams.size(_gaps(sparse, bits))

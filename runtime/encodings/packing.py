@@ -59,20 +59,38 @@ def pack_rows(matrix: NDArray[np.int32], bits: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(stream[:, : packed_bytes(columns, bits)])
 
 
-def unpack_fields(stream: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.int32]:
-    """The first ``count`` items of a stream as (count,) unsigned numbers."""
-    bit = np.unpackbits(stream, count=count * bits, bitorder="little").reshape(count, bits)
-    value = np.zeros(count, np.int32)
-    for place in range(bits):
-        value |= bit[:, place].astype(np.int32) << place
+def unpack_fields(stream: NDArray[np.uint8], count: int, bits: int, first: int = 0) -> NDArray[np.int32]:
+    """``count`` items of a stream from item ``first`` on as (count,) unsigned numbers."""
+    start, until = first * bits, (first + count) * bits
+    bit = np.unpackbits(stream[start >> 3 : (until + 7) >> 3], bitorder="little")
+    return _numbers(bit[start & 7 :][: count * bits].reshape(count, bits))
+
+
+def _numbers(bit: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Numbers (...,) of their bits (..., bits), the lowest first."""
+    value = np.zeros(bit.shape[:-1], np.int32)
+    for place in range(bit.shape[-1]):
+        value |= bit[..., place].astype(np.int32) << place
     return value
 
 
-def unpack(stream: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.int32]:
-    """The first ``count`` items of a stream as (count,) integers."""
+def unpack(stream: NDArray[np.uint8], count: int, bits: int, first: int = 0) -> NDArray[np.int32]:
+    """``count`` items of a stream from item ``first`` on as (count,) integers."""
     if bits == 8:
-        return stream[:count].view(np.int8).astype(np.int32)
-    value = unpack_fields(stream, count, bits)
+        return stream[first : first + count].view(np.int8).astype(np.int32)
+    return _signed(unpack_fields(stream, count, bits, first), bits)
+
+
+def unpack_rows(streams: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.int32]:
+    """The first ``count`` items of every stream (rows, bytes) as (rows, count) integers."""
+    if bits == 8:
+        return streams[:, :count].view(np.int8).astype(np.int32)
+    bit = np.unpackbits(streams, axis=1, count=count * bits, bitorder="little")
+    return _signed(_numbers(bit.reshape(len(streams), count, bits)), bits)
+
+
+def _signed(value: NDArray[np.int32], bits: int) -> NDArray[np.int32]:
+    """Fields of ``bits`` bits as the integers they stand for."""
     if bits == 1:
         return 1 - (value << 1)
     sign = np.int32(1 << (bits - 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -86,9 +88,14 @@ def encode_sparse(sparse: Sparse, name: str, bits: int) -> EncodedMatrix:
     return encoding_of(name, bits).encode(sparse, bits)
 
 
-def entries(table: EncodedMatrix) -> Entries:
-    """The nonzero weights of a table, row by row; never larger than the stored arrays allow."""
-    return encoding_of(table.encoding, table.bits).entries(table)
+def parts(table: EncodedMatrix) -> Iterator[Entries]:
+    """The nonzero weights of a sound table, row by row, in parts that take less room than the table."""
+    return encoding_of(table.encoding, table.bits).parts(table)
+
+
+def nonzeros(table: EncodedMatrix) -> int:
+    """How many weights of a sound table are not zero."""
+    return sum(part.weight.size for part in parts(table))
 
 
 def decode(table: EncodedMatrix) -> NDArray[np.int32]:
@@ -96,8 +103,8 @@ def decode(table: EncodedMatrix) -> NDArray[np.int32]:
     area = table.rows * table.columns
     require(area <= MAX_DECODED, "table", f"{area} weights", f"at most {MAX_DECODED} to decode")
     matrix = np.zeros((table.rows, table.columns), np.int32)
-    found = entries(table)
-    matrix[found.row, found.column] = found.weight
+    for part in parts(table):
+        matrix[part.row, part.column] = part.weight
     return matrix
 
 

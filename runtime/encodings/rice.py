@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -31,8 +31,8 @@ class Rice:
         arrays: dict[str, NDArray[np.generic]] = streams.rice_stream(sparse, gaps, codes)
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        return streams.entries(table, table.bits)
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        return streams.parts(table, table.bits)
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         return streams.size(streams.rice(sparse, sparse.per_row * bits))

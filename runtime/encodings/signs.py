@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +21,8 @@ from runtime.encodings.table import (
     Entries,
     Kind,
     Size,
+    check_items,
+    part_size,
     pointers_bytes,
     require,
     require_array,
@@ -27,6 +30,7 @@ from runtime.encodings.table import (
     require_pointers,
     row_of_items,
     row_pointers,
+    spans,
 )
 from runtime.program import EncodedMatrix
 
@@ -50,12 +54,11 @@ class Signs:
         }
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        half = row_of_items(table.arrays["pointers"])
-        column = table.arrays["indices"].astype(np.int64)
-        order = np.lexsort((column, half >> 1))
-        weight = (1 - ((half & 1) << 1)).astype(np.int32)
-        return Entries((half >> 1)[order], column[order], weight[order])
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        """Within a row the +1 before the -1."""
+        for first, until in spans(table.arrays["indices"].size, part_size(table.arrays)):
+            found = _read(table.arrays, first, until)
+            yield Entries(found.row >> 1, found.column, found.weight)
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         return Size(
@@ -69,10 +72,45 @@ class Signs:
         items = arrays["indices"].size
         require_array(arrays, "indices", index_dtype(columns).str, items)
         require_pointers(arrays, 2 * rows, items)
-        column = arrays["indices"].astype(np.int64)
-        require(not np.any(column >= columns), "indices", "a column outside the table", f"below {columns}")
-        half = row_of_items(arrays["pointers"])
-        rising = not np.any((np.diff(half) == 0) & (np.diff(column) <= 0))
-        require(rising, "indices", "columns out of order in a list", "each column once, rising")
-        once = np.unique((half >> 1) * columns + column).size == items
+        check_items(partial(_read, arrays), items, columns, size=part_size(arrays))
+        _check_once(arrays, rows, columns)
+
+
+def _read(arrays: Arrays, first: int, until: int) -> Entries:
+    """Items as rows of one list each: twice the row of the table, and one more for -1."""
+    half = row_of_items(arrays["pointers"], first, until)
+    column = arrays["indices"][first:until].astype(np.int64)
+    return Entries(half, column, (1 - ((half & 1) << 1)).astype(np.int32))
+
+
+def _check_once(arrays: Arrays, rows: int, columns: int) -> None:
+    """No column stands in both lists of a row; as many rows together as a part holds."""
+    pointers, size, row = arrays["pointers"], part_size(arrays), 0
+    while row < rows:
+        first = int(pointers[2 * row])
+        limit = np.array(min(first + size, int(pointers[-1]))).astype(pointers.dtype)
+        until = max(row + 1, (int(np.searchsorted(pointers, limit, side="right")) - 1) // 2)
+        last = int(pointers[2 * until])
+        if until == row + 1:
+            once = _apart(
+                arrays["indices"][first : int(pointers[2 * row + 1])],
+                arrays["indices"][int(pointers[2 * row + 1]) : last],
+                size,
+            )
+        else:
+            found = _read(arrays, first, last)
+            once = np.unique((found.row >> 1) * columns + found.column).size == last - first
         require(once, "indices", "a column in both lists of a row", "each column once")
+        row = until
+
+
+def _apart(some: NDArray[np.generic], others: NDArray[np.generic], size: int) -> bool:
+    """Whether two rising lists share nothing."""
+    if others.size == 0:
+        return True
+    for first, until in spans(some.size, size):
+        part = some[first:until]
+        place = np.minimum(np.searchsorted(others, part), others.size - 1)
+        if bool(np.any(others[place] == part)):
+            return False
+    return True

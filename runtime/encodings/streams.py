@@ -7,7 +7,7 @@ the width that the longest needs. ``stream`` u1: the rows, each starting on a by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from runtime.encodings.table import (
     Entries,
     Kind,
     Size,
+    part_size,
     pointer_dtype,
     require,
     require_array,
@@ -140,31 +141,24 @@ def check_stream(arrays: Arrays, table: tuple[int, int, int], modes: range) -> N
     require_array(arrays, "stream", "u1", total)
     lengths = arrays["lengths"].view(np.uint8)
     require(padding_is_zero(lengths, rows, width), "lengths", "padding bits set", "zero")
-    found, wrong = walked(arrays, rows, columns, bits)
-    if wrong:
-        subject, what, expected = WRONG[wrong]
-        require(False, f"{subject}, row {found}", what, expected)
-
-
-def entries(table: EncodedMatrix, bits: int) -> Entries:
-    """The nonzeros of a checked table; ``bits`` as the kernel takes them."""
-    found, wrong = walked(table.arrays, table.rows, table.columns, bits)
-    require(wrong == 0, "stream", "rows that cannot be read", "a sound table")
-    room = [np.empty(found, np.int32) for _ in range(3)]
-    walked(table.arrays, table.rows, table.columns, bits, room=room)
-    return Entries(*room)
-
-
-def walked(
-    arrays: Arrays, rows: int, columns: int, bits: int, *, room: list[NDArray[np.int32]] | None = None
-) -> tuple[int, int]:
-    """(items, 0) or (row, what is wrong) of the stream; writes its entries to ``room``."""
     from runtime.kernels.streams import walk
 
-    into = room or [np.empty(0, np.int32)] * 3
-    read: Callable[..., tuple[int, int]] = walk
-    found, wrong = read(*stored(arrays), bits, rows, columns, *into)
-    return int(found), int(wrong)
+    proved: Callable[..., tuple[int, int]] = walk
+    row, wrong = proved(*stored(arrays), bits, rows, columns)
+    if wrong:
+        subject, what, expected = WRONG[wrong]
+        require(False, f"{subject}, row {row}", what, expected)
+
+
+def parts(table: EncodedMatrix, bits: int) -> Iterator[Entries]:
+    """The nonzeros of a checked table; ``bits`` as the kernel takes them."""
+    from runtime.kernels.streams import CURSOR, read
+
+    further: Callable[..., int] = read
+    cursor = np.zeros(CURSOR, np.int64)
+    room = [np.empty(part_size(table.arrays), np.int32) for _ in range(3)]
+    while found := further(*stored(table.arrays), bits, table.rows, cursor, *room):
+        yield Entries(*(column[:found].copy() for column in room))
 
 
 def stored(arrays: Arrays) -> tuple[NDArray[np.generic], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from runtime.errors import ModelError
 from runtime.program import EncodedMatrix
 
 Numbers = NDArray[np.signedinteger[Any]]
+Unsigned = NDArray[np.unsignedinteger[Any]]
 Arrays = Mapping[str, NDArray[np.generic]]
 
 MAX_ITEMS = 1 << 30
@@ -79,13 +80,29 @@ class Encoding(Protocol):
 
     def encode(self, sparse: Sparse, bits: int) -> EncodedMatrix: ...
 
-    def entries(self, table: EncodedMatrix) -> Entries: ...
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        """The nonzeros of a sound table, row by row, a part of bounded size at a time."""
+        ...
 
     def size(self, sparse: Sparse, bits: int) -> Size: ...
 
     def check(self, arrays: Arrays, rows: int, columns: int, bits: int) -> None:
         """Refuse arrays from which a kernel could read or write out of bounds, or that are not canonical."""
         ...
+
+
+LEAST_PART, MOST_PART = 1 << 10, 1 << 16
+
+
+def part_size(arrays: Arrays) -> int:
+    """Items to look at together: with some sixty bytes each on the way, fewer bytes than the table itself."""
+    stored = sum(array.nbytes for array in arrays.values())
+    return min(max(stored >> 6, LEAST_PART), MOST_PART)
+
+
+def spans(items: int, size: int) -> Iterator[tuple[int, int]]:
+    """``items`` in spans (first, until) of at most ``size``."""
+    return ((first, min(first + size, items)) for first in range(0, items, size))
 
 
 def pointer_dtype(items: int) -> np.dtype[np.generic]:
@@ -104,11 +121,11 @@ def pointers_bytes(rows: int, items: int) -> int:
     return (rows + 1) * pointer_dtype(items).itemsize
 
 
-def row_of_items(pointers: NDArray[np.generic]) -> NDArray[np.int64]:
-    """The row of every stored item: (items,)."""
-    ends = pointers.astype(np.int64)
-    per_row = ends[1:] - ends[:-1]
-    return np.repeat(np.arange(per_row.size), per_row)
+def row_of_items(pointers: NDArray[np.generic], first: int, until: int) -> NDArray[np.int64]:
+    """The row of every stored item from ``first`` to ``until``: (until - first,)."""
+    # of the pointers' own type, which would else be copied whole
+    items = np.arange(first, until).astype(pointers.dtype)
+    return np.searchsorted(pointers, items, side="right").astype(np.int64) - 1
 
 
 def require(found: bool, subject: str, what: str, expected: str) -> None:
@@ -148,8 +165,8 @@ def require_pointers(arrays: Arrays, rows: int, items: int) -> None:
     """``arrays["pointers"]`` rises from 0 to ``items`` over ``rows`` rows."""
     require(items < MAX_ITEMS, "table", f"{items} stored items", f"fewer than {MAX_ITEMS}")
     require_array(arrays, "pointers", pointer_dtype(items).str, rows + 1)
-    pointers = arrays["pointers"].astype(np.int64)
-    rising = pointers[0] == 0 and pointers[-1] == items and bool(np.all(np.diff(pointers) >= 0))
+    pointers: Unsigned = arrays["pointers"]  # type: ignore[assignment]  # as just required
+    rising = pointers[0] == 0 and pointers[-1] == items and bool(np.all(pointers[1:] >= pointers[:-1]))
     require(rising, "pointers", "values out of order", f"rising from 0 to {items}")
 
 
@@ -159,6 +176,17 @@ def require_rising(found: Entries, columns: int, subject: str) -> None:
     require(not np.any(column >= columns), subject, "a column outside the table", f"below {columns}")
     rising = not np.any((np.diff(found.row) == 0) & (np.diff(column) <= 0))
     require(rising, subject, "columns out of order in a row", "each column once, rising")
+
+
+def check_items(read: Callable[[int, int], Entries], items: int, columns: int, *, size: int) -> None:
+    """Of items that ``read`` gives from one to another: columns rise within a row, no weight is zero.
+
+    Every part begins with the last item of the one before it.
+    """
+    for first, until in spans(items, size):
+        found = read(max(first - 1, 0), until)
+        require_nonzero(found.weight)
+        require_rising(found, columns, "indices")
 
 
 def require_nonzero(weights: NDArray[np.int32]) -> None:

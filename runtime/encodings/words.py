@@ -7,7 +7,8 @@ or u32 by the number of items; columns rise within a row and no weight is zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -21,15 +22,17 @@ from runtime.encodings.table import (
     Entries,
     Kind,
     Size,
+    check_items,
+    part_size,
     pointers_bytes,
     require,
     require_array,
     require_dimensions,
     require_nonzero,
     require_pointers,
-    require_rising,
     row_of_items,
     row_pointers,
+    spans,
 )
 from runtime.program import EncodedMatrix
 
@@ -68,8 +71,9 @@ class Packed:
         }
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        return self._read(table.arrays, table.columns, table.bits)
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        for first, until in spans(table.arrays["words"].size, part_size(table.arrays)):
+            yield self._read(table.arrays, table.columns, table.bits, first, until)
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         item = word_bits(sparse.columns, bits) // 8
@@ -81,15 +85,13 @@ class Packed:
         require(width > 0, "packed table", f"{columns} columns", "a word of 32 bits to hold one")
         require_array(arrays, "words", f"<u{width // 8}", items)
         require_pointers(arrays, rows, items)
-        found = self._read(arrays, columns, bits)
-        require_nonzero(found.weight)
-        require_rising(found, columns, "words")
+        check_items(partial(self._read, arrays, columns, bits), items, columns, size=part_size(arrays))
 
-    def _read(self, arrays: Arrays, columns: int, bits: int) -> Entries:
+    def _read(self, arrays: Arrays, columns: int, bits: int, first: int, until: int) -> Entries:
         shift = word_bits(columns, bits) - bits
-        word = arrays["words"].astype(np.int64)
-        weight = _weights(word >> shift, bits)
-        return Entries(row_of_items(arrays["pointers"]), word & ((1 << shift) - 1), weight)
+        word = arrays["words"][first:until].astype(np.int64)
+        row = row_of_items(arrays["pointers"], first, until)
+        return Entries(row, word & ((1 << shift) - 1), _weights(word >> shift, bits))
 
 
 class Records:
@@ -114,8 +116,10 @@ class Records:
         }
         return EncodedMatrix(self.name, sparse.rows, sparse.columns, bits, arrays)
 
-    def entries(self, table: EncodedMatrix) -> Entries:
-        return self._read(table.arrays, table.columns)
+    def parts(self, table: EncodedMatrix) -> Iterator[Entries]:
+        items = table.arrays["records"].size // (index_dtype(table.columns).itemsize + 1)
+        for first, until in spans(items, part_size(table.arrays)):
+            yield self._read(table.arrays, table.columns, table.bits, first, until)
 
     def size(self, sparse: Sparse, bits: int) -> Size:
         item = index_dtype(sparse.columns).itemsize + 1
@@ -127,14 +131,14 @@ class Records:
         items = arrays["records"].size // item
         require_array(arrays, "records", "u1", items * item)
         require_pointers(arrays, rows, items)
-        found = self._read(arrays, columns)
-        require_nonzero(found.weight)
-        fields(found.weight, bits)
-        require_rising(found, columns, "records")
+        check_items(partial(self._read, arrays, columns, bits), items, columns, size=part_size(arrays))
 
-    def _read(self, arrays: Arrays, columns: int) -> Entries:
+    def _read(self, arrays: Arrays, columns: int, bits: int, first: int, until: int) -> Entries:
+        """Refuses a weight beyond ``bits`` bits: a record has eight for any."""
         index = index_dtype(columns)
-        record = arrays["records"].view(np.uint8).reshape(-1, index.itemsize + 1)
+        record = arrays["records"].view(np.uint8).reshape(-1, index.itemsize + 1)[first:until]
         column = np.ascontiguousarray(record[:, :-1]).view(index).ravel().astype(np.int64)
         weight = np.ascontiguousarray(record[:, -1]).view(np.int8).astype(np.int32)
-        return Entries(row_of_items(arrays["pointers"]), column, weight)
+        require_nonzero(weight)
+        fields(weight, bits)
+        return Entries(row_of_items(arrays["pointers"], first, until), column, weight)

@@ -29,9 +29,12 @@ MODELS = TREE + 256
 """Numbers of the models: steps of a class by the class before, first bits of a gap, nodes of a weight."""
 
 LOW, RANGE, CACHE, PENDING, AT = 0, 1, 2, 3, 4
+CLASS, ROW, COLUMN = 5, 6, 7
+STATE = 8
+"""Numbers of a coder's state: the range coder's, then where decoding stands."""
 LAST_RATE = 254
-SOUND, OUTSIDE, BROKEN, LOOSE = 0, -2, -3, -4
-"""What ``decode`` finds: a cell beyond the table; a stream too short or a zero weight; bytes left over."""
+SOUND, OUTSIDE, BROKEN = 0, -2, -3
+"""What ``decode`` finds: a cell beyond the table; a stream too short or a zero weight."""
 
 
 @njit(**OPTIONS)
@@ -112,7 +115,7 @@ def _start(state: I64, odds: I64) -> None:
 def encode(gaps: I64, words: I64, bits: int, flat: int, state: I64, odds: I64, out: U8) -> int:
     """Code every gap and weight into ``out``; return the bytes written, the first of which says nothing.
 
-    ``state`` (5) and ``odds`` (2 * MODELS) are scratch. ``out`` holds 32 bytes a nonzero and 8 more.
+    ``state`` (STATE) and ``odds`` (2 * MODELS) are scratch. ``out`` holds 32 bytes a nonzero and 8 more.
     """
     _start(state, odds)
     state[PENDING] = 1
@@ -141,6 +144,16 @@ def encode(gaps: I64, words: I64, bits: int, flat: int, state: I64, odds: I64, o
 
 
 @njit(**OPTIONS)
+def begin(stream: U8, state: I64, odds: I64) -> None:
+    """Make ``state`` (STATE) and ``odds`` (2 * MODELS) ready to decode a stream."""
+    _start(state, odds)
+    for byte in range(4):
+        state[LOW] = (state[LOW] << 8) | (int(np.int64(stream[byte])) if byte < stream.size else 0)
+    state[AT] = 4
+    state[COLUMN] = -1
+
+
+@njit(**OPTIONS)
 def decode(
     stream: U8,
     items: int,
@@ -154,14 +167,10 @@ def decode(
     to_column: I32,
     to_weight: I32,
 ) -> int:
-    """Read ``items`` nonzeros; SOUND or what is wrong. Writes them where ``to_row`` has room for them."""
-    _start(state, odds)
-    for byte in range(4):
-        state[LOW] = (state[LOW] << 8) | (int(np.int64(stream[byte])) if byte < stream.size else 0)
-    state[AT] = 4
-    before = 0
-    row = 0
-    column = -1
+    """Read on ``items`` nonzeros from where ``state`` stands; SOUND or what is wrong."""
+    before = int(state[CLASS])
+    row = int(state[ROW])
+    column = int(state[COLUMN])
     sign = 1 << (bits - 1)
     for k in range(items):
         size = 0
@@ -185,8 +194,10 @@ def decode(
             column %= columns
         if row >= rows:
             return OUTSIDE
-        if to_row.size > 0:
-            to_row[k] = row
-            to_column[k] = column
-            to_weight[k] = weight
-    return SOUND if state[AT] == stream.size else LOOSE
+        to_row[k] = row
+        to_column[k] = column
+        to_weight[k] = weight
+    state[CLASS] = before
+    state[ROW] = row
+    state[COLUMN] = column
+    return SOUND

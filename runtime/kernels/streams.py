@@ -301,13 +301,8 @@ def _walk_row(
     symbols: I8,
     counts: U8,
     columns: int,
-    number: int,
-    found: int,
-    to_row: I32,
-    to_column: I32,
-    to_weight: I32,
 ) -> int:
-    """Read the row in bits ``at`` to ``until`` from item ``found`` on; the items then, or what is wrong."""
+    """Read the row in bits ``at`` to ``until``; SOUND, or what is wrong with it."""
     column = -1
     used = at
     if k == ROW and at < until:
@@ -318,18 +313,13 @@ def _walk_row(
         if reads == 0:
             padding = _window(stream, used) & ((1 << min(until - used, 8)) - 1)
             whole = (1 << min(until - used, 8)) - 1 if k == NIBBLE else 0
-            return found if padding == whole and until - used < 8 else LOOSE
+            return SOUND if padding == whole and until - used < 8 else LOOSE
         if at > until or weight == 0:
             return BROKEN
         used = at
         column += skip + 1
         if column >= columns:
             return OUTSIDE
-        if to_row.size > 0:
-            to_row[found] = number
-            to_column[found] = column
-            to_weight[found] = weight
-        found += 1
 
 
 @njit(**OPTIONS)
@@ -343,17 +333,10 @@ def walk(
     bits: int,
     rows: int,
     columns: int,
-    to_row: I32,
-    to_column: I32,
-    to_weight: I32,
 ) -> tuple[int, int]:
-    """Read every row; (items, SOUND) or (row, what is wrong with it). Trusts the arrays' sizes only.
-
-    Writes row, column and weight of every item where ``to_row`` has room for them (or none).
-    """
+    """Read every row; (rows, SOUND) or (row, what is wrong with it). Trusts the arrays' sizes only."""
     k = int(np.int64(coding[0]))
     width = int(np.int64(coding[1]))
-    found = 0
     at = 0
     widest = 0
     for number in range(rows):
@@ -362,26 +345,75 @@ def walk(
         length = _field(lengths, number, width)
         if length > stream.size - at:
             return number, UNEVEN
-        count = _walk_row(
-            stream,
-            at << 3,
-            (at + length) << 3,
-            k,
-            bits,
-            symbols,
-            counts,
-            columns,
-            number,
-            found,
-            to_row,
-            to_column,
-            to_weight,
-        )
-        if count < 0:
-            return number, count
-        found = count
+        wrong = _walk_row(stream, at << 3, (at + length) << 3, k, bits, symbols, counts, columns)
+        if wrong != SOUND:
+            return number, wrong
         at += length
         widest |= length
     if at != stream.size or widest >> max(width - 1, 0) == 0 < width:
         return rows, UNEVEN
-    return found, SOUND
+    return rows, SOUND
+
+
+ROW_NUMBER, NEXT_BYTE, BIT, UNTIL, PARAMETER, COLUMN = 0, 1, 2, 3, 4, 5
+CURSOR = 6
+"""Where ``read`` stands: rows begun, the byte behind them, and within the last row the bit, the row's end,
+its coding and the column reached."""
+
+
+@njit(**OPTIONS)
+def read(
+    coding: U8,
+    anchors: Unsigned,
+    lengths: U8,
+    stream: U8,
+    symbols: I8,
+    counts: U8,
+    bits: int,
+    rows: int,
+    cursor: I64,
+    to_row: I32,
+    to_column: I32,
+    to_weight: I32,
+) -> int:
+    """Read on from ``cursor``, at first all zeros, until the room is full; the items read.
+
+    Trusts the stream: ``walk`` has proved it sound. ``anchors`` are not needed, rows follow one another.
+    """
+    width = int(np.int64(coding[1]))
+    row = int(cursor[ROW_NUMBER])
+    byte = int(cursor[NEXT_BYTE])
+    at = int(cursor[BIT])
+    until = int(cursor[UNTIL])
+    k = int(cursor[PARAMETER])
+    column = int(cursor[COLUMN])
+    found = 0
+    while found < to_row.size:
+        reads = 0
+        if at < until:
+            at, skip, weight, reads = _next(stream, at, until, k, bits, symbols, counts)
+        if reads > 0:
+            column += skip + 1
+            to_row[found] = row - 1
+            to_column[found] = column
+            to_weight[found] = weight
+            found += 1
+            continue
+        if row == rows:
+            break
+        at = byte << 3
+        byte += _field(lengths, row, width)
+        until = byte << 3
+        k = int(np.int64(coding[0]))
+        column = -1
+        row += 1
+        if k == ROW and at < until:
+            k = _window(stream, at) & 15
+            at += 4
+    cursor[ROW_NUMBER] = row
+    cursor[NEXT_BYTE] = byte
+    cursor[BIT] = at
+    cursor[UNTIL] = until
+    cursor[PARAMETER] = k
+    cursor[COLUMN] = column
+    return found

@@ -14,14 +14,14 @@ from runtime.encodings import (
     check_table,
     decode,
     encode,
-    entries,
+    nonzeros,
     size,
     size_bytes,
     smallest,
 )
 from runtime.encodings.packing import pack, packed_bytes, unpack
 from runtime.encodings.registry import sparse_of
-from runtime.encodings.table import Kind
+from runtime.encodings.table import LEAST_PART, Kind
 from runtime.errors import ModelError
 from runtime.program import EncodedMatrix
 
@@ -97,6 +97,8 @@ def test_tables_of_every_outline_survive(name):
         np.eye(33, 17) * 5,
         rng.integers(-8, 8, (300, 1)),
         rng.integers(-8, 8, (17, 60)) * (np.arange(17) % 5 == 0)[:, None],
+        rng.integers(-8, 8, (37, 1000)) * (rng.random((37, 1000)) < 0.4),
+        rng.integers(-8, 8, (2, 9000)),
     )
     for outline in outlines:
         matrix = outline.astype(np.int32)
@@ -260,6 +262,46 @@ def test_a_table_that_could_lead_a_kernel_astray_is_refused(table, found):
         check_table(table)
 
 
+LONG = np.ones((2, 3 * LEAST_PART), np.int32)
+"""More items in a row than are looked at together."""
+
+
+@pytest.mark.parametrize("name", ["lists", "packed", "records", "signs", "blocks4", "gaps"])
+def test_columns_must_rise_from_one_part_of_a_long_row_to_the_next(name):
+    table = encode(LONG, name, 8)
+    check_table(table)
+    part = {"packed": "words", "records": "records", "gaps": "codes"}.get(name, "indices")
+    stored = table.arrays[part]
+    if name == "records":
+        stored = stored.reshape(-1, 3)
+    at = LEAST_PART // 4 if name == "blocks4" else LEAST_PART
+    stored[at] = 254 if name == "gaps" else stored[at - 1]
+    with pytest.raises(ModelError, match=r"out of order|outside"):
+        check_table(table)
+
+
+@pytest.mark.parametrize("place", [0, 1, LEAST_PART - 1, LEAST_PART, 3 * LEAST_PART - 1])
+def test_a_column_in_both_lists_of_a_long_row_is_found(place):
+    signs = LONG.copy()
+    signs[0, place] = -1
+    table = encode(signs, "signs", 8)
+    check_table(table)
+    pointers = table.arrays["pointers"]
+    table.arrays["indices"][pointers[1]] = (place + 1) % LONG.shape[1]
+    with pytest.raises(ModelError, match="both lists"):
+        check_table(table)
+
+
+def test_no_row_ends_in_an_escape_at_the_end_of_a_part():
+    long = np.zeros((2, 255 * LEAST_PART + 2), np.int32)
+    long[:, -1] = 1
+    table = encode(long, "gaps", 8)
+    check_table(table)
+    table.arrays["pointers"][1] = LEAST_PART
+    with pytest.raises(ModelError, match="ends in an escape"):
+        check_table(table)
+
+
 def test_padding_bits_of_a_stream_must_be_zero():
     table = encode(np.array([[1, 1, 1]], np.int32), "diagonal", 2)
     table.arrays["weights"][-1] |= 0x40
@@ -273,7 +315,7 @@ def test_entries_of_a_large_empty_table_need_no_memory_for_its_area():
         "lists", 1, (1 << 30) - 1, 8, {**table.arrays, "indices": np.zeros(0, np.dtype("<u4"))}
     )
     check_table(wide)
-    assert entries(wide).weight.size == 0
+    assert nonzeros(wide) == 0
     with pytest.raises(ModelError, match="to decode"):
         decode(wide)
 
