@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 BENCHMARKS = {
     "training_step": "a training step beside snnTorch and SpikingJelly",
+    "formats": "every encoding against the entropy bounds",
     "digits": "the demonstration's chain over five seeds",
     "examples": "the example configurations on their data sets",
 }
