@@ -17,9 +17,10 @@ from pruner.evidence import Evidence, Need
 from pruner.gauges import Gauges
 from pruner.log import EventRecord, When, read, record_of, write
 from pruner.mask import MaskSet
-from pruner.registry import ALLOCATIONS, CRITERIA, KERNELS, NORMALIZATIONS, SURROGATE
+from pruner.registry import ALLOCATIONS, CRITERIA, KERNELS, NO_SEARCH, NORMALIZATIONS, SEARCHES, SURROGATE
 from pruner.regrow import Masks, Outcome, Value, prune_then_regenerate
 from pruner.rewind import Rewind
+from pruner.search import Search
 from pruner.subject import NetSubject, Subject
 from runtime.errors import ConfigError, ModelError
 from trainer.callbacks import Callback, State
@@ -47,9 +48,11 @@ class Pruning(Callback):
         self._gradients: dict[str, Tensor] = {}
         self._weights_then: dict[str, Tensor] = {}
         self._rewind: Rewind | None = None
+        self._search: Search | None = None
         self._opener: RemovableHandle | None = None
         self._recalled: Mapping[str, Sequence[float]] = {}
         self._kept = ""
+        self._hidden = ""
 
     def start(self, state: State) -> None:
         """Take over the masks the network has. Raises ConfigError if the plan does not fit the run."""
@@ -70,6 +73,8 @@ class Pruning(Callback):
         self._seed = self.config.seed + seed
         if self.config.start is Start.RANDOM and step == 0:
             self.masks.set(self._random_masks())
+        if self.config.search != NO_SEARCH and step <= steps[-1]:
+            self._search = self._begin_search()
         if self.config.rewind is not None:
             self._rewind = Rewind(self.config.rewind, steps, total_steps)
             self._rewind.recall(self._kept)
@@ -82,6 +87,9 @@ class Pruning(Callback):
 
     def take_gradients(self) -> None:
         """What is done between backward pass and optimiser step."""
+        if self._search is not None:
+            self._search.latent.before_step()
+            return
         if self._opener is None:
             self.masks.zero()
             return
@@ -104,8 +112,11 @@ class Pruning(Callback):
 
     def advance(self, optimizer: torch.optim.Optimizer, step: int, epoch: int = 0) -> None:
         """What is done after optimiser step number ``step``."""
-        self.masks.hold(optimizer)
         event = self._event_of_step.get(step)
+        if self._search is not None:
+            self._advance_search(self._search, When(event or 0, step, epoch), optimizer)
+            return
+        self.masks.hold(optimizer)
         if event is not None:
             self._run(When(event, step, epoch), optimizer)
         if self._rewind is not None:
@@ -123,13 +134,16 @@ class Pruning(Callback):
         """Events so far and what was measured for the next one; the masks are in the network."""
         measured = {} if self._meters is None else self._meters.memory()
         kept = "" if self._rewind is None else self._rewind.memory()
-        return {"events": [asdict(record) for record in self.events], "measured": measured, "kept": kept}
+        hidden = "" if self._search is None else self._search.latent.memory()
+        events = [asdict(record) for record in self.events]
+        return {"events": events, "measured": measured, "kept": kept, "hidden": hidden}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Go on from ``memory``."""
         self.events = [read(values) for values in memory["events"]]
         self._recalled = memory["measured"]
         self._kept = memory.get("kept", "")
+        self._hidden = memory.get("hidden", "")
 
     def _prepare(self, step: int) -> None:
         """Make the coming forward pass measure what the next event needs."""
@@ -154,7 +168,31 @@ class Pruning(Callback):
         evidence = self._evidence(when.event)
         outcome = prune_then_regenerate(evidence, free, keep, regenerate, self.config.rules())
         self._apply(outcome, optimizer)
-        self.events.append(record_of(self.masks, before, outcome.regenerated, when))
+        self._log(before, outcome.regenerated, when)
+
+    def _begin_search(self) -> Search:
+        latent = SEARCHES[self.config.search]({name: self.masks.layers[name] for name in self.masks.free})
+        latent.recall(self._hidden)
+        latent.begin()
+        self.masks.open()
+        plan = {s: kept(self.masks, self._plan.sparsity(e)) for s, e in self._event_of_step.items()}
+        return Search(latent, plan)
+
+    def _advance_search(self, search: Search, when: When, optimizer: torch.optim.Optimizer) -> None:
+        """What is done after a step of a search; the last one cuts the masks, which then stay."""
+        before = dict(self.masks.masks)
+        over = search.reach(when.step, optimizer)
+        self.masks.note(search.latent.living())
+        if over:
+            keep = kept(self.masks, self._plan.sparsity(when.event))
+            self.masks.set(choose(search.scores(), keep, ALLOCATIONS[self.config.allocation]))
+            self.masks.hold(optimizer)
+            self._search = None
+        if when.event:
+            self._log(before, {}, when)
+
+    def _log(self, before: Mapping[str, Tensor], regenerated: Masks, when: When) -> None:
+        self.events.append(record_of(self.masks, before, regenerated, when))
         if self.log is not None:
             write(self.log, self.events)
 

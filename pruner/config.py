@@ -13,8 +13,10 @@ from pruner.registry import (
     DECAYS,
     KERNELS,
     METHODS,
+    NO_SEARCH,
     NORMALIZATIONS,
     SCHEDULES,
+    SEARCHES,
     SURROGATE,
 )
 from pruner.regrow import Candidates, Rules, Value
@@ -44,6 +46,9 @@ class PruneConfig:
     end: float = 0.75
     events: int = 20
     schedule: str = "cubic"
+    search: str = NO_SEARCH
+    """Latent values in which masks are searched up to the last event, in place of criterion and
+    regeneration; the schedule is then a plan that is followed about, its end exactly."""
     criterion: str = "magnitude"
     allocation: str = "global"
     protect_readout: bool = False
@@ -74,6 +79,7 @@ class PruneConfig:
 
     def __post_init__(self) -> None:
         _one_of("schedule", self.schedule, SCHEDULES)
+        _one_of("search", self.search, (NO_SEARCH, *SEARCHES))
         _one_of("criterion", self.criterion, CRITERIA)
         _one_of("allocation", self.allocation, ALLOCATIONS)
         _one_of("regenerate_decay", self.regenerate_decay, DECAYS)
@@ -89,6 +95,9 @@ class PruneConfig:
         self._check_course()
 
     def _check_course(self) -> None:
+        if self.search != NO_SEARCH:
+            require(self.regenerate == 0.0, "prune.regenerate", self.regenerate, "0 beside prune.search")
+            require(self.rewind is None, "prune.rewind", self.rewind, "no rewind beside prune.search")
         lowest = self.initial_sparsity
         require(
             self.sparsity >= lowest, "prune.sparsity", self.sparsity, f"initial_sparsity {lowest} or more"
@@ -126,6 +135,8 @@ class PruneConfig:
 
     def needs(self) -> frozenset[Need]:
         """What has to be measured before an event."""
+        if self.search != NO_SEARCH:
+            return frozenset()
         needs = CRITERIA[self.criterion].needs
         return needs | CRITERIA[self.regenerate_by].needs if self.regenerate > 0 else needs
 

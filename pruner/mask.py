@@ -70,6 +70,10 @@ class MaskSet:
         self.masks.update({name: mask.bool() for name, mask in masks.items()})
         self.close()
 
+    def note(self, masks: Mapping[str, Tensor]) -> None:
+        """Count by ``masks`` from now on, without handing them to the layers: a search does that last."""
+        self.masks.update(masks)
+
     def open(self) -> None:
         """Take the masks out of the forward pass: outputs stay (dead weights are zero), but the next
         backward pass yields gradients of dead synapses too."""

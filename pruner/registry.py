@@ -10,17 +10,21 @@ from torch import Tensor
 from pruner import allocation, criteria, criticality, schedule
 from pruner.allocation import Allocation
 from pruner.evidence import Evidence, Need
+from pruner.latent import Latent
 from pruner.method import Method
 from pruner.methods import (
     by_magnitude,
     chance,
     erdos_renyi,
+    grad_r,
     lamp,
     lottery,
     rigl,
     seed,
     snip,
     sparse_evolution,
+    stds,
+    upr,
     yao,
 )
 from pruner.schedule import Curve, Decay
@@ -88,6 +92,16 @@ KERNELS: dict[str, SurrogateShape] = {
     "rectangle": SurrogateShape.RECTANGLE,
 }
 
+NO_SEARCH = "none"
+"""Names the choice of masks by scores at events, in place of one of ``SEARCHES``."""
+
+SEARCHES: dict[str, type[Latent]] = {
+    "grad-r": grad_r.GradR,
+    "stds": stds.Stds,
+    "upr": upr.Upr,
+}
+"""Ways to find masks through values behind the weights."""
+
 METHODS: dict[str, Method] = {
     "random": chance.RANDOM,
     "random-per-layer": chance.RANDOM_PER_LAYER,
@@ -99,6 +113,9 @@ METHODS: dict[str, Method] = {
     "iterative-magnitude": lottery.METHOD,
     "set": sparse_evolution.METHOD,
     "rigl": rigl.METHOD,
+    "grad-r": grad_r.METHOD,
+    "stds": stds.METHOD,
+    "upr": upr.METHOD,
     "activity-magnitude": yao.ACTIVITY,
     "yao": yao.YAO,
     "criticality": seed.M3,
