@@ -11,6 +11,7 @@ from pathlib import Path
 from runtime.errors import ConfigError
 from runtime.spec import Coding, Readout
 from trainer.blueprint import read_layers
+from trainer.networks import NetworkConfig
 from trainer.tables import read_table, read_value, require, shown
 
 
@@ -163,8 +164,9 @@ class QuantizeConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """One run. ``layers`` or ``model`` says the network; ``prune`` and ``export`` belong to those packages
-    and are kept as they came. ``folder`` is where a user's module is looked for."""
+    """One run. ``layers`` (or ``[network]``, by name) or ``model`` says the network; ``prune`` and
+    ``export`` belong to those packages and are kept as they came. ``folder`` is where a
+    user's module is looked for."""
 
     data: DataConfig = DataConfig()
     input: InputConfig = InputConfig()
@@ -182,7 +184,7 @@ class Config:
             raise ConfigError(f"config: found {found}, expected [[layers]] or [model] to say the network")
 
 
-SECTIONS = ("data", "input", "layers", "model", "train", "quantize", "prune", "export")
+SECTIONS = ("data", "input", "layers", "network", "model", "train", "quantize", "prune", "export")
 
 
 def load(path: Path | str) -> Config:
@@ -215,14 +217,11 @@ def from_tables(tables: Mapping[str, object], folder: Path = Path()) -> Config:
             raise ConfigError(f"{key}: found an unknown section, expected one of {', '.join(SECTIONS)}")
     data = dict(_table(tables, "data"))
     name = read_value(str, data.pop("name", DataConfig.name), "data.name")
-    layers = tables.get("layers", [])
-    if not isinstance(layers, list):
-        raise ConfigError(f"layers: found {shown(layers)}, expected [[layers]] tables")
-    read_layers(layers, "layers")
+    layers = _layers(tables)
     return Config(
         data=DataConfig(name, data),
         input=read_table(InputConfig, _table(tables, "input"), "input"),
-        layers=tuple(layers),
+        layers=layers,
         model=read_table(ModelConfig, tables["model"], "model") if "model" in tables else None,
         train=read_table(TrainConfig, _table(tables, "train"), "train"),
         quantize=read_table(QuantizeConfig, tables["quantize"], "quantize") if "quantize" in tables else None,
@@ -230,6 +229,19 @@ def from_tables(tables: Mapping[str, object], folder: Path = Path()) -> Config:
         export=_table(tables, "export") if "export" in tables else None,
         folder=folder,
     )
+
+
+def _layers(tables: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:
+    """The layer tables, or those of the network that is named."""
+    layers = tables.get("layers", [])
+    if not isinstance(layers, list):
+        raise ConfigError(f"layers: found {shown(layers)}, expected [[layers]] tables")
+    if "network" in tables:
+        if layers:
+            raise ConfigError("network: found [[layers]] beside it, expected one of them")
+        layers = list(read_table(NetworkConfig, tables["network"], "network").layers())
+    read_layers(layers, "layers")
+    return tuple(layers)
 
 
 def _table(tables: Mapping[str, object], key: str) -> Mapping[str, object]:
