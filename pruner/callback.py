@@ -23,6 +23,7 @@ from pruner.rewind import Rewind
 from pruner.search import Search
 from pruner.subject import NetSubject, Subject
 from runtime.errors import ConfigError, ModelError
+from trainer import distributed
 from trainer.callbacks import Callback, State
 from trainer.config import Keep
 
@@ -101,8 +102,8 @@ class Pruning(Callback):
                 raise ModelError(
                     f"layer {name!r}: found no gradient at a pruning event, expected a backward pass"
                 )
-            self._gradients[name] = gradient.detach().clone()
-            self._weights_then[name] = self.masks.layers[name].weight.detach().clone()
+            self._gradients[name] = gradient.detach().clone().cpu()
+            self._weights_then[name] = self.masks.layers[name].weight.detach().clone().cpu()
         self.masks.close()
 
     def after_step(self, state: State) -> None:
@@ -193,7 +194,7 @@ class Pruning(Callback):
 
     def _log(self, before: Mapping[str, Tensor], regenerated: Masks, when: When) -> None:
         self.events.append(record_of(self.masks, before, regenerated, when))
-        if self.log is not None:
+        if self.log is not None and distributed.is_leader():
             write(self.log, self.events)
 
     def _counts(self, event: int) -> tuple[int, int]:
@@ -206,6 +207,7 @@ class Pruning(Callback):
         meters, self._meters = self._meters, None
         if meters is not None:
             meters.remove()
+            meters.unite()
         gradients, self._gradients = self._gradients, {}
         then, self._weights_then = self._weights_then, {}
         normalize = NORMALIZATIONS[self.config.normalization]
@@ -214,7 +216,7 @@ class Pruning(Callback):
         for name in self.masks.free:
             layer = self.masks.layers[name]
             evidence[name] = Evidence(
-                weight=layer.weight.detach(),
+                weight=layer.weight.detach().cpu(),
                 generator=generator,
                 gradient=gradients.get(name),
                 weight_then=then.get(name),
@@ -232,7 +234,7 @@ class Pruning(Callback):
         generator = self._generator(0)
         layers = {name: self.masks.layers[name] for name in self.masks.free}
         scores = {
-            name: CRITERIA["random"].score(Evidence(layer.weight.detach(), generator))
+            name: CRITERIA["random"].score(Evidence(layer.weight.detach().cpu(), generator))
             for name, layer in layers.items()
         }
         keep = kept(self.masks, self._plan.sparsity(0))
@@ -243,7 +245,8 @@ class Pruning(Callback):
         if self.config.regenerate_value is Value.ZERO:
             past = {name: mask & ~outcome.regenerated[name] for name, mask in outcome.masks.items()}
             for name, regenerated in outcome.regenerated.items():
-                self.masks.layers[name].weight.detach().masked_fill_(regenerated, 0.0)
+                weight = self.masks.layers[name].weight.detach()
+                weight.masked_fill_(regenerated.to(weight.device), 0.0)
         self.masks.set(outcome.masks)
         self.masks.hold(optimizer, past)
 

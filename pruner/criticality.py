@@ -23,6 +23,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from trainer import distributed
+
 
 class Kernel(Protocol):
     """A bump around 0: a ``Surrogate``, or the stand-in derivative of another library."""
@@ -43,7 +45,7 @@ def criticality(u: Tensor, threshold: Tensor, kernel: Kernel) -> Tensor:
 
 def per_channel(values: Tensor, u: Tensor) -> Tensor:
     """``values`` (1, channels or neurons) shaped to broadcast over u's axes from the channel on."""
-    values = values.detach().double()
+    values = values.detach().to(u.device).double()
     neurons = math.prod(u.shape[2:])
     if values.numel() == neurons:
         return values.reshape(u.shape[2:])
@@ -63,12 +65,18 @@ class Average:
     weight: float = 0.0
 
     def add(self, mean: Tensor, weight: float) -> None:
-        mean = mean.detach().double() * weight
+        mean = mean.detach().cpu().double() * weight
         self.total = mean if self.total is None else self.total + mean
         self.weight += weight
 
     def value(self) -> Tensor | None:
         return None if self.total is None else self.total / self.weight
+
+    def unite(self) -> None:
+        """Take in what the other processes of the training have averaged."""
+        if self.total is not None:
+            every = distributed.total(torch.cat([torch.tensor([self.weight]).double(), self.total]))
+            self.weight, self.total = float(every[0]), every[1:]
 
     def memory(self) -> list[float]:
         """The weight and the totals, for ``recall``; empty before the first observation."""

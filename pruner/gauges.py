@@ -50,6 +50,11 @@ class Gauges:
         while self._removers:
             self._removers.pop()()
 
+    def unite(self) -> None:
+        """Average over all processes that train together."""
+        for average in self._averages().values():
+            average.unite()
+
     def memory(self) -> dict[str, list[float]]:
         """What was averaged so far, as JSON values."""
         return {name: average.memory() for name, average in self._averages().items()}

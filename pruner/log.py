@@ -93,5 +93,6 @@ def read(values: Mapping[str, Any]) -> EventRecord:
 def _bytes(masks: MaskSet, name: str) -> int:
     layer, mask = masks.layers[name], masks.masks[name]
     # a regenerated synapse has weight 0 but is stored: the table follows the mask
-    weight = layer.weight.detach().masked_fill(mask & (layer.weight == 0), 1e-12)
+    weight = layer.weight.detach().cpu()
+    weight = weight.masked_fill(mask & (weight == 0), 1e-12)
     return stored_bytes(weight, groups=getattr(layer, "groups", 1))

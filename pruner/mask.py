@@ -83,14 +83,14 @@ class MaskSet:
     def close(self) -> None:
         """Put the masks into the forward pass and zero the weights and gradients outside them."""
         for name, layer in self.layers.items():
-            layer.set_mask(self.masks[name])
+            layer.set_mask(self.masks[name].to(layer.weight.device))
         self.zero()
 
     @torch.no_grad()
     def zero(self) -> None:
         """Zero the weights and gradients of dead synapses."""
         for name, layer in self.layers.items():
-            dead = ~self.masks[name]
+            dead = ~self.masks[name].to(layer.weight.device)
             layer.weight.masked_fill_(dead, 0.0)
             if layer.weight.grad is not None:
                 layer.weight.grad.masked_fill_(dead, 0.0)
@@ -105,6 +105,7 @@ class MaskSet:
         self.zero()
         for name, layer in self.layers.items():
             dead = ~(self.masks[name] if past is None else past.get(name, self.masks[name]))
+            dead = dead.to(layer.weight.device)
             for moment in optimizer.state.get(layer.weight, {}).values():
                 if isinstance(moment, Tensor) and moment.shape == layer.weight.shape:
                     moment.masked_fill_(dead, 0.0)
@@ -130,5 +131,5 @@ class MaskSet:
 def _mask_of(layer: Maskable) -> Tensor:
     """The layer's own mask, or all ones."""
     if layer.mask is None:
-        return torch.ones_like(layer.weight, dtype=torch.bool)
-    return layer.mask.detach() != 0
+        return torch.ones(layer.weight.shape, dtype=torch.bool)
+    return layer.mask.detach().cpu() != 0

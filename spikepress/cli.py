@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -279,6 +280,9 @@ def bench(
 
 
 def _tell(values: object, words: str, as_json: bool) -> None:
+    if os.environ.get("RANK", "0") != "0":
+        # one of several training processes speaks
+        return
     if as_json:
         _print_json(values)
     else:

@@ -66,7 +66,7 @@ def train(
     Raises ConfigError, DataError or OutputError before anything is trained.
     """
     from spikepress.settings import load_settings, read_settings, start_run
-    from trainer import build
+    from trainer import build, distributed
 
     run = RunDirectory(output)
     resumes = resume and run.config.exists()
@@ -78,7 +78,9 @@ def train(
     net = build.build_net(settings.config, spec, n_classes, classes)
     if not resumes:
         # Everything that can be refused has been: only now is anything written.
-        start_run(run, settings, text)
+        if distributed.is_leader():
+            start_run(run, settings, text)
+        distributed.wait()
     work = _Work(run, "dense", settings.config, data, resumes)
     return _fit(net, work, (), notify)
 
@@ -95,7 +97,7 @@ def prune(
     """Prunes the dense network of a run while it goes on learning, by the run's ``[prune]`` table."""
     from pruner.callback import Pruning
     from spikepress.settings import load_settings
-    from trainer import checkpoint
+    from trainer import checkpoint, distributed
 
     run = run_directory_of(run_dir)
     settings = load_settings(run)
@@ -105,6 +107,7 @@ def prune(
     config = settings.stage(settings.prune_epochs, settings.prune_lr)
     if not resume:
         run.prune_log.unlink(missing_ok=True)
+    distributed.wait()
     work = _Work(run, "pruned", config, _splits(settings, data_dir), resume)
     return _fit(net, work, (Pruning(rules, run.prune_log),), notify)
 
@@ -164,11 +167,12 @@ def _fit(net: SpikingNet, work: _Work, callbacks: Sequence[Callback], notify: No
 def _finished(net: SpikingNet, work: _Work, start: float) -> Outcome:
     """Saves the stage's network and says how good it is on validation and test samples."""
     from spikepress.watch import net_sparsity
-    from trainer import checkpoint
+    from trainer import checkpoint, distributed
     from trainer.evaluate import evaluate
 
     net.eval()
-    checkpoint.save(work.run.checkpoint(work.stage), net)
+    if distributed.is_leader():
+        checkpoint.save(work.run.checkpoint(work.stage), net)
     sparsity = net_sparsity(net)
     if net.quantization is not None:
         _make_whole(net)
@@ -185,7 +189,9 @@ def _finished(net: SpikingNet, work: _Work, start: float) -> Outcome:
         len(test),
         {},
     )
-    _note(work.run, outcome)
+    if distributed.is_leader():
+        _note(work.run, outcome)
+    distributed.wait()
     return outcome
 
 

@@ -110,9 +110,13 @@ class BatchNormLayer:
     """Directly after a linear or convolution layer."""
 
     momentum: float = 0.1
+    frozen: bool = False
+    """Keep the running statistics and use them in training too."""
 
     def build(self, shape: Shape, n_classes: int) -> nn.Module:
-        return BatchNorm(shape[0], momentum=self.momentum)
+        norm = BatchNorm(shape[0], momentum=self.momentum)
+        norm.frozen = self.frozen
+        return norm
 
 
 @dataclass(frozen=True)

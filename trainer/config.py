@@ -27,6 +27,14 @@ class OptimizerKind(Enum):
     SGD = "sgd"
 
 
+class Precision(Enum):
+    """Numbers that layers compute in; neurons and the loss always compute in float32."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
 class LossKind(Enum):
     """What training lowers: cross-entropy of the readout's scores or of every step's output, squared
     error of rates, squared error of scores against real targets."""
@@ -117,6 +125,9 @@ class TrainConfig:
     seed: int = 0
     threads: int = 0
     """Of torch; 0 leaves what is set."""
+    precision: Precision = Precision.FLOAT32
+    device: str = "cpu"
+    """Where training computes, in torch's words; evaluation in integers is always on the CPU."""
 
     def __post_init__(self) -> None:
         for key in ("epochs", "batch_size"):

@@ -43,11 +43,13 @@ def evaluate(net: SpikingNet, samples: Labeled, *, batch_size: int = 250) -> Eva
     """
     meter = RateMeter()
     scores: list[Tensor] = []
+    place = next(net.parameters()).device
     with evaluating(net), torch.no_grad(), meter.watching(net):
         for start in range(0, len(samples.x), batch_size):
             numbers = np.arange(start, min(start + batch_size, len(samples.x)))
-            out = net(encode(samples.x[numbers], net.input, numbers))
-            scores.append(net.scores(out).double())
+            x = encode(samples.x[numbers], net.input, numbers)
+            out = net(x if place.type == "cpu" else x.to(place))
+            scores.append(net.scores(out).double().cpu())
     every = torch.cat(scores)
     return Evaluation(every.numpy(), predictions(every).numpy(), meter.rates())
 

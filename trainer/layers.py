@@ -116,7 +116,16 @@ class Skip(Synapse):
 
 
 class BatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch norm per channel over steps, batch and positions, directly after a linear map."""
+    """Batch norm per channel over steps, batch and positions, directly after a linear map.
+
+    While ``frozen`` it normalizes by its running statistics in training too, and leaves them as they are.
+    """
+
+    frozen = False
+
+    def train(self, mode: bool = True) -> BatchNorm:
+        super().train(mode and not self.frozen)
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         return each_step(super().forward, x)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runtime.errors import ModelError, OutputError
-from trainer import checkpoint
+from trainer import arithmetic, checkpoint, distributed
 from trainer.augment import Augmentation
 from trainer.callbacks import Callback, State
 from trainer.coding import encode
@@ -84,10 +84,11 @@ def fit(
         OutputError: the run's folder cannot be written.
     """
     run = run or Run()
+    place = arithmetic.device(config.train)
     with _threads(config.train.threads), torch.random.fork_rng():
-        fitting = _Fit(net, data, config, callbacks, run)
+        fitting = _Fit(net.to(place), data, config, callbacks, run)
         history = fitting.run()
-    net.eval()
+    net.to("cpu").eval()
     return history
 
 
@@ -123,6 +124,8 @@ class _Fit:
         self.state = State(net, self.optimizer, config, train.epochs * self.batches, train.epochs)
         self.history = History()
         self.kept: dict[str, Tensor] | None = None
+        self.parallel = distributed.parallel(net)
+        self.arithmetic = arithmetic.Arithmetic(train)
 
     def run(self) -> History:
         if self.where.resume:
@@ -147,28 +150,33 @@ class _Fit:
         draw = random_state(seed, epoch)
         order = draw.permutation(len(self.samples.x))
         self.net.train()
-        total, right = 0.0, 0
+        total, right = 0.0, 0.0
         for batch in range(self.batches):
             size = self.config.train.batch_size
             numbers = np.sort(order[batch * size : (batch + 1) * size])
             loss, hits = self._step(numbers, draw)
             total, right = total + loss * len(numbers), right + hits
             state.step += 1
-        count = len(order)
-        state.record = self._record(total / count, right / count, started)
+        sums = distributed.total(torch.tensor([total, right], dtype=torch.float64)) / len(order)
+        state.record = self._record(float(sums[0]), float(sums[1]), started)
         for callback in self.callbacks:
             callback.after_epoch(state)
         self.history.records.append(state.record)
         self._keep()
         self._write()
 
-    def _step(self, numbers: NDArray[np.int64], draw: np.random.Generator) -> tuple[float, int]:
-        """One optimizer step on the samples ``numbers``; the loss and the count of right predictions."""
+    def _step(self, numbers: NDArray[np.int64], draw: np.random.Generator) -> tuple[float, float]:
+        """One optimizer step on the samples ``numbers``; this process's part of the mean loss and of the
+        count of right predictions."""
         state, train = self.state, self.config.train
-        set_learning_rate(self.optimizer, train, state.done)
-        x = encode(self.augment(self.samples.x[numbers], draw), self.net.input, numbers)
-        y = torch.from_numpy(np.ascontiguousarray(self.samples.y[numbers]))
-        out = self.net(x)
+        set_learning_rate(self.optimizer, train, state.step / state.total_steps)
+        part = distributed.share(len(numbers))
+        own = numbers[part.positions]
+        samples = self.augment(self.samples.x[numbers], draw)[part.positions]
+        x = arithmetic.moved(encode(samples, self.net.input, own), train)
+        y = torch.from_numpy(np.ascontiguousarray(self.samples.y[own])).to(x.device)
+        with self.arithmetic.reduced():
+            out = self.parallel(x)
         loss = self.loss(out, y)
         if self.penalty is not None:
             loss = loss + train.activity_penalty * self.penalty.share()
@@ -176,15 +184,16 @@ class _Fit:
         if not math.isfinite(value):
             raise ModelError(f"training: found a loss of {value} at step {state.step}, expected a finite one")
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        self.arithmetic.backward(loss * part.factor if part.factor != 1.0 else loss, self.optimizer)
         for callback in self.callbacks:
             callback.after_backward(state)
         if train.gradient_clip:
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), train.gradient_clip)
-        self.optimizer.step()
+        self.arithmetic.step(self.optimizer)
         for callback in self.callbacks:
             callback.after_step(state)
-        return value, self._hits(out.detach(), y)
+        scale = part.of(len(numbers))
+        return value * scale * len(own) / len(numbers), self._hits(out.detach(), y) * scale
 
     def _hits(self, out: Tensor, y: Tensor) -> int:
         if self.loss.kind is LossKind.REGRESSION or y.dim() != 1:
@@ -213,15 +222,15 @@ class _Fit:
         """Remember the weights when the newest epoch is the best so far and those are wanted."""
         if self.config.train.keep is Keep.BEST and self.history.best is self.history.records[-1]:
             self.kept = {key: value.clone() for key, value in self.net.state_dict().items()}
-            if self.where.folder is not None:
+            if self.where.folder is not None and distributed.is_leader():
                 checkpoint.save(self.where.checkpoint("best"), self.net)
 
     def _write(self) -> None:
         """Log the epoch, and leave what a resume needs."""
-        if self.where.folder is None:
+        if self.where.folder is None or not distributed.is_leader():
             return
         memories = [dict(callback.memory()) for callback in self.callbacks]
-        extra = {"records": self.history.records, "memories": memories}
+        extra = {"records": self.history.records, "memories": memories, "scaling": self.arithmetic.memory()}
         checkpoint.save(self.where.checkpoint("last"), self.net, optimizer=self.optimizer, extra=extra)
         try:
             with (self.where.folder / "log.jsonl").open("a", encoding="utf-8") as log:
@@ -239,6 +248,7 @@ class _Fit:
         checkpoint.load_moments(last, self.optimizer)
         extra = checkpoint.read_description(last)["extra"]
         self.history.records = list(extra["records"])
+        self.arithmetic.recall(extra.get("scaling", {}))
         for callback, memory in zip(self.callbacks, extra["memories"], strict=True):
             callback.recall(memory)
         self.state.epoch = len(self.history.records)
@@ -273,6 +283,7 @@ def make_loss(net: SpikingNet, y: NDArray[Any], config: Config) -> Loss:
     if train.balanced:
         labels = torch.from_numpy(np.ascontiguousarray(y)).flatten()
         weights = balanced_weights(labels, max(len(net.classes), int(y.max()) + 1))
+    weights = None if weights is None else weights.to(train.device)
     return Loss(train.loss, net.readout, train.temperature, weights, train.label_smoothing)
 
 

@@ -194,7 +194,7 @@ class Neuron(nn.Module):
             return self._run_integer(self.integer, x)
         once = held(x)
         n_steps = 0 if once is None else x.shape[0]
-        x, beta = x if once is None else once, self.decay.beta()
+        x, beta = widened(x if once is None else once), self.decay.beta()
         if self.synapse is not None:
             x, n_steps = self._filtered(x, n_steps), 0
         x = self._with_bias(x, beta, axis=1 if n_steps else 2)
@@ -355,6 +355,11 @@ class LI(Neuron):
     ) -> None:
         decay = Decay(as_leak(leak), learn_leak)
         super().__init__(decay, SILENT, Surrogate(), bias_channels=bias_channels, start=start)
+
+
+def widened(x: Tensor) -> Tensor:
+    """Currents of mixed-precision layers in float32: membranes sum over time."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def as_leak(leak: Leak | int) -> Leak:

@@ -69,7 +69,7 @@ def fan_out(afferent: Afferent, shape: torch.Size) -> Tensor:
     alive = synapse.weight.detach() != 0
     if synapse.mask is not None:
         alive &= synapse.mask != 0
-    x = torch.zeros((1, *shape), requires_grad=True)
+    x = torch.zeros((1, *shape), device=alive.device, requires_grad=True)
     with torch.enable_grad():
         reached = synapse.apply_weight(x, alive.to(x.dtype), None).sum()
         (reach,) = torch.autograd.grad(reached, x)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from runtime.errors import ModelError
 from runtime.spec import Fire
 from trainer.layers import Linear
-from trainer.neuron import Neuron
+from trainer.neuron import Neuron, widened
 from trainer.synapse import shifted
 
 
@@ -34,6 +34,7 @@ class Recurrent(nn.Module):
         """Payloads (steps, batch, neurons) from currents of that shape."""
         if self.neuron.integer is not None and not self.training:
             return self._run_integer(x)
+        x = widened(x)
         weight, bias = self.linear.effective_weight(), self.linear.bias
         rule = self.neuron.rule(x.shape[2:]).like(x)
         state = self.neuron.first_state(x[0])

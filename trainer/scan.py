@@ -79,10 +79,10 @@ class FireRule:
         return None
 
     def like(self, x: Tensor) -> FireRule:
-        """The same rule in x's number type."""
-        if self.threshold.dtype == x.dtype:
+        """The same rule in x's number type and on its device."""
+        if self.threshold.dtype == x.dtype and self.threshold.device == x.device:
             return self
-        parts = {name: getattr(self, name).to(x.dtype) for name in ("threshold", "amount", "value")}
+        parts = {name: getattr(self, name).to(x) for name in ("threshold", "amount", "value")}
         return replace(self, **parts)
 
 
