@@ -185,7 +185,7 @@ def _buffers(program: Program, options: PlanOptions) -> Iterator[Buffer]:
         yield from _queue(program, number, options)
         if isinstance(population, GatePopulation) and options.queues is Queues.LISTS:
             # Which places fired already: several spikes of a window are one event.
-            seen = _whole_bytes(n_neurons(population) * _payload_bits(program, population))
+            seen = _whole_bytes(n_neurons(population) * payload_bits(program, population))
             yield Buffer(population.name, Kind.SCRATCH.value, seen, number, number)
     yield from _sample(program)
     name = program.populations[program.output].name
@@ -270,7 +270,7 @@ def _gates(program: Program, number: int) -> list[int]:
 def _events(program: Program, population: Population, options: PlanOptions) -> tuple[int, int]:
     """Bytes of one step's events, and their alignment. A list has a count before it, as wide as two
     indices at most: every neuron may fire."""
-    n, payload = n_neurons(population), _payload_bits(program, population)
+    n, payload = n_neurons(population), payload_bits(program, population)
     if options.queues is Queues.BITMAPS:
         return _whole_bytes(n * payload), 1
     index = 1 if n <= BYTE_INDICES else 2 if n <= SHORT_INDICES else 4
@@ -299,7 +299,7 @@ def _whole_bytes(bits: int) -> int:
     return (bits + 7) // 8
 
 
-def _payload_bits(program: Program, population: Population) -> int:
+def payload_bits(program: Program, population: Population) -> int:
     while isinstance(population, GatePopulation):
         population = program.populations[population.source]
     if isinstance(population, InputPopulation):

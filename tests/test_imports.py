@@ -48,6 +48,7 @@ TABLE = {
         "rich",
         *PACKAGES,
     },
+    "spikepress.tools": {"numpy", "unicorn", *PACKAGES},
 }
 
 
