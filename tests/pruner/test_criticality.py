@@ -168,3 +168,48 @@ def test_normalized_scores_can_be_compared_between_layers() -> None:
     assert float(by_mean(scores).mean()) == pytest.approx(1.0)
     assert by_rank(scores).tolist() == pytest.approx([1 / 3, 1.0, 2 / 3])
     assert by_mean(torch.zeros(3, dtype=torch.float64)).tolist() == [0.0] * 3
+
+
+def slope(shape: SurrogateShape, distance: float, width: float) -> float:
+    """The surrogates as their definitions say, in plain Python."""
+    d = abs(distance) / width
+    if shape is SurrogateShape.ARCTAN:
+        return 1.0 / (math.pi * width * (1.0 + d * d))
+    if shape is SurrogateShape.FAST_SIGMOID:
+        return 1.0 / (2.0 * width * (1.0 + d) ** 2)
+    if shape is SurrogateShape.TRIANGLE:
+        return max(0.0, 1.0 - d) / width
+    return 1.0 / (2.0 * width) if d < 1.0 else 0.0
+
+
+@pytest.mark.parametrize("shape", list(SurrogateShape))
+@pytest.mark.parametrize("bandwidth", [0.25, 1.0, 4.0])
+def test_the_score_equals_a_loop_over_samples_steps_and_positions(
+    shape: SurrogateShape, bandwidth: float
+) -> None:
+    net = conv()
+    seen: list[torch.Tensor] = []
+    neuron = net.body[1]
+    assert isinstance(neuron, Neuron)
+    neuron.observers.append(lambda u, spikes: seen.append(u.clone()))
+    meters = Meters(net, shape, bandwidth)
+    net(events(net, batch=2))
+    meters.remove()
+    (u,) = seen
+    width = neuron.surrogate.width * bandwidth
+    for channel in range(u.shape[2]):
+        total, count = 0.0, 0
+        for value in u[:, :, channel].flatten().tolist():
+            total += slope(shape, value - 1.0, width)
+            count += 1
+        found = meters.criticality("0", NORMALIZATIONS["none"])
+        assert found is not None
+        # float32 membranes and kernel, sums over 150 values
+        assert float(found[channel]) == pytest.approx(total / count, rel=1e-5)
+
+
+def test_a_threshold_a_channel_and_a_negative_one_are_units_too() -> None:
+    u = torch.tensor([[[0.5, 3.0, -1.0]]])
+    found = criticality(u, torch.tensor([1.0, 2.0, -2.0]), Surrogate(SurrogateShape.TRIANGLE, 1.0))
+    assert found.tolist() == pytest.approx([0.5, 0.5, 0.5])
+    assert u.tolist() == [[[0.5, 3.0, -1.0]]]
