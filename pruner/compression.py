@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pruner.sweep import RegenerateBy
 from trainer.models import SpikingNet
 from trainer.quant import WeightBits
 from trainer.tables import require
@@ -30,6 +31,14 @@ class Compression:
     """Hidden neurons go until those left can have this many weights each; 0 keeps all neurons."""
     round_share: float = 0.65
     """Share of the weights that a round keeps: eight rounds to 3 %. Rounds are shared by sparsities."""
+    sweeps: int = 4
+    """Guarded sweeps over hidden populations between two linear layers; the first only refits."""
+    swap: float = 0.1
+    """Share of a neuron's inputs that a sweep may trade for others, where that helps."""
+    regenerate_by: RegenerateBy = RegenerateBy.CRITICALITY_GRADIENT
+    """What ranks the inputs that come back in a sweep."""
+    sweep_damping: float = 0.01
+    """Ridge of a sweep's steps, relative to the mean of the second moment's diagonal."""
 
     def __post_init__(self) -> None:
         require(0.0 <= self.sparsity < 1.0, "compression.sparsity", self.sparsity, "0 to below 1")
@@ -37,6 +46,9 @@ class Compression:
         require(0.0 < self.readout <= 1.0, "compression.readout", self.readout, "above 0 to 1")
         require(self.fan_in >= 0, "compression.fan_in", self.fan_in, "0 or more")
         require(0.0 < self.round_share < 1.0, "compression.round_share", self.round_share, "between 0 and 1")
+        require(self.sweeps >= 0, "compression.sweeps", self.sweeps, "0 or more")
+        require(0.0 <= self.swap <= 1.0, "compression.swap", self.swap, "0 to 1")
+        require(self.sweep_damping > 0, "compression.sweep_damping", self.sweep_damping, "above 0")
         for bits in (self.bits, self.first, self.last):
             if bits is not None:
                 WeightBits.of(bits)
@@ -46,7 +58,7 @@ class Compression:
 class Calibration:
     """How the second moments are gathered."""
 
-    samples: int = 8192
+    samples: int = 65536
     """Training samples, spread evenly over the set; fewer if it has fewer."""
     batch_size: int = 256
     decay: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -121,6 +121,13 @@ class Passes:
     numbers: NDArray[np.int64]
     batch_size: int = 250
 
+    def spread(self, most: int) -> Passes:
+        """At most so many of the samples, evenly spread."""
+        if len(self.numbers) <= most:
+            return self
+        places = np.linspace(0, len(self.numbers) - 1, max(1, most)).round().astype(np.int64)
+        return replace(self, numbers=self.numbers[places])
+
     def batches(self, net: SpikingNet) -> Iterator[Tensor]:
         """Coded input, batch by batch."""
         for start in range(0, len(self.numbers), self.batch_size):
@@ -133,7 +140,7 @@ def dense_moments(net: SpikingNet, sites: Mapping[str, Site], passes: Passes) ->
     """Moments of every layer in one pass of ``net`` alone (without cross moments)."""
     moments = {name: Moments() for name in sites}
     probes = [Probe(net, name) for name in sites]
-    with _all(probes):
+    with watching(probes):
         for x in passes.batches(net):
             net(x)
             for probe, (name, site) in zip(probes, sites.items(), strict=True):
@@ -146,7 +153,7 @@ def paired_moments(dense: SpikingNet, small: SpikingNet, site: Site, passes: Pas
     """Moments of one layer's traces in ``small``, and their cross moment with its drive in ``dense``."""
     moments = Moments()
     probes = [Probe(net, site.name) for net in (dense, small)]
-    with _all(probes):
+    with watching(probes):
         for x in passes.batches(dense):
             dense(x)
             small(x)
@@ -156,11 +163,11 @@ def paired_moments(dense: SpikingNet, small: SpikingNet, site: Site, passes: Pas
 
 
 @contextmanager
-def _all(probes: list[Probe]) -> Iterator[None]:
+def watching(probes: list[Probe]) -> Iterator[None]:
     if not probes:
         yield
         return
-    with probes[0].watching(), _all(probes[1:]):
+    with probes[0].watching(), watching(probes[1:]):
         yield
 
 

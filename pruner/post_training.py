@@ -11,18 +11,19 @@ import copy
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from pruner.compression import Calibration, Compressed, Compression
-from pruner.hessian import Moments, Passes, Site, dense_moments, flat_weight, layer_sites, paired_moments
+from pruner.hessian import Moments, Passes, Site, dense_moments, layer_sites, paired_moments
 from pruner.importance import importances
+from pruner.install import alone, install
 from pruner.neuron_choice import Alive, Chain, chains, choose_neurons, consumer_mask
-from pruner.rounding import round_rows, scale_candidates
-from pruner.second_order import Rows, by_row, fit, sizes_of, strongest, with_best_first
+from pruner.problem import Masks, Problem, grouped, living
+from pruner.recovery import Pair, gather, sweepable, write_back
+from pruner.second_order import Rows, fit, sizes_of, strongest, with_best_first
+from pruner.sweep import Hidden, Rules, round_sweep, sweep
 from pruner.topology import Prunable, prunable_layers
 from runtime.errors import ConfigError, ModelError
 from trainer.evaluate import Labeled
@@ -30,9 +31,6 @@ from trainer.integer import detach, evaluating
 from trainer.models import SpikingNet
 from trainer.prepare import fold_batch_norm, prepare
 from trainer.quant import WeightQuantizer
-
-Masks = dict[str, Tensor]
-"""Group masks (groups of rows, inputs) by layer, or ``layer#group`` for grouped convolutions."""
 
 logger = logging.getLogger(__name__)
 
@@ -95,22 +93,20 @@ class Calibrated:
         work = _Work(self, wish, budget)
         with torch.no_grad(), evaluating(self.net):
             net = work.run()
-        living = {
+        kept = {
             name: int((layer.mask != 0).sum())
             for name, layer in prunable_layers(net).items()
             if layer.mask is not None
         }
         done = Compressed(
             net,
-            living,
-            1.0 - sum(living.values()) / self.total,
+            kept,
+            1.0 - sum(kept.values()) / self.total,
             {name: int(alive.sum()) for name, alive in work.alive.items()},
             time.perf_counter() - began,
             work.sample_passes,
         )
-        logger.info(
-            "compressed to %d of %d weights in %.1f s", sum(living.values()), self.total, done.seconds
-        )
+        logger.info("compressed to %d of %d weights in %.1f s", sum(kept.values()), self.total, done.seconds)
         return done
 
 
@@ -119,38 +115,6 @@ def _folded(net: SpikingNet) -> SpikingNet:
     for parameter in copied.parameters():
         parameter.requires_grad_(True)
     return copied if copied.folded else fold_batch_norm(copied)
-
-
-@dataclass(frozen=True)
-class _Problem:
-    """A layer's rows, one part a convolution group, by the part's name."""
-
-    parts: dict[str, Rows]
-
-    @classmethod
-    def of(
-        cls, name: str, layer: Prunable, moments: Moments, importance: Tensor, options: tuple[float, int]
-    ) -> _Problem:
-        damping, block = options
-        weight, fixed = flat_weight(layer), int(layer.bias is not None)
-        groups = len(moments.moment)
-        parts = {}
-        moment = moments.moment / moments.rows
-        for group, (square, start, weigh) in enumerate(
-            zip(moment, weight.chunk(groups), importance.chunk(groups), strict=True)
-        ):
-            cross = start @ square
-            if moments.cross.dim():
-                cross = moments.cross.chunk(groups)[group] / moments.rows
-            inputs = len(square) - fixed
-            level = damping * float(square.diagonal()[:inputs].mean()) + 1e-12
-            parts[part_name(name, group, groups)] = Rows(square, cross, start, weigh, fixed, level, block)
-        return cls(parts)
-
-
-def part_name(name: str, group: int, groups: int) -> str:
-    """Name of one group of a layer."""
-    return name if groups == 1 else f"{name}#{group}"
 
 
 class _Work:
@@ -167,27 +131,86 @@ class _Work:
         masks = self._settled_neurons()
         chosen = self._allocate(masks)
         net = copy.deepcopy(self.source.net)
-        quantizers = self._quantizers(net)
         for name, site in self.source.sites.items():
             problem, mask = self._shared[name], {key: chosen[key] for key in self._shared[name].parts}
             if not site.from_input:
                 problem = self._problem(name, self._paired(net, site))
-                keep = _living(mask, problem)
+                keep = living(mask, problem.parts)
                 mask = self._narrow({key: masks[key] for key in problem.parts}, problem.parts, keep)
-            self._install(net, name, problem, mask, quantizers.get(name))
+            install(prunable_layers(net)[name], problem, mask, None)
+        swept = self._sweep(net)
+        if self.wish.bits is not None:
+            self._round(net, swept)
         return net
 
-    def _problem(self, name: str, moments: Moments) -> _Problem:
+    def _sweep(self, net: SpikingNet) -> dict[str, Chain]:
+        """Guarded sweeps over the hidden populations that allow it; these by the name of their producer."""
+        found = (
+            {c.producers[0]: c for c in self.source._chains if sweepable(net, c)} if self.wish.sweeps else {}
+        )
+        for chain in found.values():
+            hidden = self._hidden(net, self.source.net, chain)
+            for number in range(self.wish.sweeps):
+                sweep(hidden, self._rules(), number)
+                hidden.refit_forward(self.source.calibration.damping)
+                logger.info("%s: residue %.4f after sweep %d", chain.population, hidden.loss, number + 1)
+                # each neuron is run on every sample, before and after; slopes count as a pass back
+                self.sample_passes += 3 * hidden.wanted.shape[2]
+            write_back(
+                net, chain, hidden, self.source._importance[self.source.sites[chain.consumer].population]
+            )
+        return found
+
+    def _hidden(self, net: SpikingNet, dense: SpikingNet, chain: Chain) -> Hidden:
+        pair = Pair(dense, net, self.source.sites, self.source.passes)
+        importance = self.source._importance[self.source.sites[chain.consumer].population]
+        hidden = gather(pair, chain, importance)
+        self.sample_passes += 2 * hidden.wanted.shape[2]
+        return hidden
+
+    def _rules(self) -> Rules:
+        wish = self.wish
+        return Rules(
+            wish.swap, wish.regenerate_by, wish.sweep_damping, wish.block, self.source.calibration.seed
+        )
+
+    def _round(self, net: SpikingNet, swept: Mapping[str, Chain]) -> None:
+        """Put every layer on its grid, in order of execution, on the masks they have."""
+        goal = copy.deepcopy(net)
+        quantizers = self._quantizers(net)
+        for name, site in self.source.sites.items():
+            layer, quantizer = prunable_layers(net)[name], quantizers[name]
+            if name in swept and alone(quantizer):
+                chain = swept[name]
+                last = self.source.sites[chain.consumer].readout
+                hidden = self._hidden(net, self.source.net if last else goal, chain)
+                scale = round_sweep(hidden, quantizer.width, self._rules())
+                write_back(
+                    net, chain, hidden, self.source._importance[self.source.sites[chain.consumer].population]
+                )
+                quantizer.freeze(torch.where(scale > 0, scale, quantizer.rule.dead.double()).float())
+                layer.quantizer = quantizer
+                continue
+            target = goal if name in swept else self.source.net
+            problem = self._problem(name, self._paired(net, site, target))
+            install(layer, problem, self._masks_of(layer, problem), quantizer)
+
+    def _masks_of(self, layer: Prunable, problem: Problem) -> Masks:
+        assert layer.mask is not None
+        rows = (layer.mask != 0).flatten(1).chunk(len(problem.parts))
+        return {key: grouped(part, own) for (key, part), own in zip(problem.parts.items(), rows, strict=True)}
+
+    def _problem(self, name: str, moments: Moments) -> Problem:
         source, layer = self.source, self.source.layers[name]
         importance = source._importance[source.sites[name].population]
         # a population behind a flattened map has one importance a neuron, its layer one a channel
         importance = importance.view(len(layer.weight), -1).sum(1)
-        return _Problem.of(name, layer, moments, importance, (source.calibration.damping, self.wish.block))
+        return Problem.of(name, layer, moments, importance, (source.calibration.damping, self.wish.block))
 
-    def _paired(self, net: SpikingNet, site: Site) -> Moments:
+    def _paired(self, net: SpikingNet, site: Site, target: SpikingNet | None = None) -> Moments:
         self.sample_passes += 2 * len(self.source.passes.numbers)
         with evaluating(net):
-            return paired_moments(self.source.net, net, site, self.source.passes)
+            return paired_moments(target or self.source.net, net, site, self.source.passes)
 
     def _neuron_share(self) -> float:
         """Share of the hidden neurons to keep, a whole power of the half root: few, so rounds are shared."""
@@ -211,7 +234,8 @@ class _Work:
 
     def _room(self, masks: Masks) -> int:
         return sum(
-            _living({key: masks[key] for key in problem.parts}, problem) for problem in self._shared.values()
+            living({key: masks[key] for key in problem.parts}, problem.parts)
+            for problem in self._shared.values()
         )
 
     def _neurons(self) -> Alive:
@@ -237,7 +261,7 @@ class _Work:
             layer = self.source.layers[chain.consumer]
             rows[chain.consumer] &= consumer_mask(chain, layer, alive)
         return {
-            key: _grouped(part, rows[name].chunk(len(problem.parts))[group])
+            key: grouped(part, rows[name].chunk(len(problem.parts))[group])
             for name, problem in self._shared.items()
             for group, (key, part) in enumerate(problem.parts.items())
         }
@@ -253,20 +277,18 @@ class _Work:
         }
         if len(last) == len(every):
             return self._narrow(masks, every, self.budget)
-        living = sum(_living({key: masks[key]}, _Problem({key: every[key]})) for key in last)
-        room = sum(
-            _living({key: masks[key]}, _Problem({key: every[key]})) for key in every if key not in last
-        )
-        keep = max(1, min(int(self.wish.readout * living), self.budget // 3), self.budget - room)
+        whole = sum(living({key: masks[key]}, {key: every[key]}) for key in last)
+        room = sum(living({key: masks[key]}, {key: every[key]}) for key in every if key not in last)
+        keep = max(1, min(int(self.wish.readout * whole), self.budget // 3), self.budget - room)
         tail = self._narrow({k: masks[k] for k in last}, {k: every[k] for k in last}, keep)
-        used = sum(_living({key: tail[key]}, _Problem({key: every[key]})) for key in last)
+        used = sum(living({key: tail[key]}, {key: every[key]}) for key in last)
         head = {k: masks[k] for k in every if k not in last}
         return tail | self._narrow(head, {k: every[k] for k in head}, self.budget - used, shared=True)
 
     def _narrow(self, masks: Masks, parts: Mapping[str, Rows], keep: int, *, shared: bool = False) -> Masks:
         """Rounds of pruning down to ``keep`` weights; ``shared`` rounds are kept for other wishes."""
         sizes = {key: sizes_of(part) for key, part in parts.items()}
-        count = _living(masks, _Problem(dict(parts)))
+        count = living(masks, parts)
         step = 0
         while count > keep:
             step, count = step + 1, int(count * self.wish.round_share)
@@ -285,87 +307,10 @@ class _Work:
 
     def _quantizers(self, net: SpikingNet) -> dict[str, WeightQuantizer]:
         """The quantizers of ``net``, taken out of its layers until their weights are final."""
-        if self.wish.bits is None:
-            return {}
+        assert self.wish.bits is not None
         prepare(net, self.wish.bits, first=self.wish.first, last=self.wish.last)
         found = {}
         for name, layer in prunable_layers(net).items():
             assert layer.quantizer is not None
             found[name], layer.quantizer = layer.quantizer, None
         return found
-
-    def _install(
-        self, net: SpikingNet, name: str, problem: _Problem, masks: Masks, quantizer: WeightQuantizer | None
-    ) -> None:
-        """Give a layer its mask, its refitted weights and, with a quantizer, whole ones."""
-        layer = prunable_layers(net)[name]
-        fits = {key: fit(part, masks[key]).weight for key, part in problem.parts.items()}
-        alive = torch.cat([by_row(masks[key], part) for key, part in problem.parts.items()])
-        weight = torch.cat(list(fits.values()))
-        _write(layer, weight, alive)
-        if quantizer is None:
-            return
-        living = {key: by_row(masks[key], part) for key, part in problem.parts.items()}
-        scale, weight = _rounded(layer, problem, fits, living, quantizer)
-        quantizer.freeze(scale.float())
-        _write(layer, weight, alive)
-        layer.quantizer = quantizer
-
-
-def _living(masks: Mapping[str, Tensor], problem: _Problem) -> int:
-    """Weights that live, biases not counted."""
-    return sum(int((masks[key] * sizes_of(problem.parts[key])).sum()) for key in masks)
-
-
-def _grouped(part: Rows, rows: Tensor) -> Tensor:
-    """Mask (groups, inputs) of row masks (rows, weights): an input lives where it does in any row.
-
-    A row without weights has no bias either: it is a neuron given up.
-    """
-    if part.fixed:
-        rows = torch.cat([rows, rows.any(1, keepdim=True).expand(-1, part.fixed)], 1)
-    missing = part.groups * part.block - len(rows)
-    padded = torch.cat([rows, torch.zeros(missing, rows.shape[1], dtype=torch.bool)])
-    return padded.view(part.groups, part.block, -1).any(1)
-
-
-def _write(layer: Prunable, weight: Tensor, alive: Tensor) -> None:
-    inputs = layer.weight[0].numel()
-    layer.set_mask(alive[:, :inputs].reshape(layer.weight.shape))
-    layer.weight.copy_((weight * alive)[:, :inputs].reshape(layer.weight.shape))
-    if layer.bias is not None:
-        layer.bias.copy_(weight[:, inputs])
-
-
-def _rounded(
-    layer: Prunable, problem: _Problem, fits: Masks, living: Masks, quantizer: WeightQuantizer
-) -> tuple[Tensor, Tensor]:
-    """The scale per output with the least squared drive error, and the weights on its grid."""
-    inputs = layer.weight[0].numel()
-    rule, group = quantizer.rule, quantizer.group
-    every = torch.cat([weight[:, :inputs] for weight in fits.values()])
-    dead = rule.dead.double()
-    assert group is not None
-    if len(group.members) > 1 or rule.anchor is not None:
-        # scales that other layers hang on are the group's to choose
-        group.refresh()
-        candidates = [quantizer.scale.double()]
-    else:
-        candidates = scale_candidates(every, rule.width, rule.shared)
-    best_loss, best_scale, best_weight = torch.full((len(every),), torch.inf).double(), dead, every
-    for candidate in candidates:
-        scale = torch.where(candidate > 0, candidate, dead).float().double()
-        weights, losses = [], []
-        for (key, part), own in zip(problem.parts.items(), scale.chunk(len(problem.parts)), strict=True):
-            weights.append(round_rows(part, fits[key], living[key], own, rule.width))
-            losses.append(part.loss(weights[-1]))
-        loss, weight = torch.cat(losses), torch.cat(weights)
-        if rule.shared:
-            loss = loss.sum().expand(len(loss))
-        better = loss < best_loss
-        if best_weight.shape != weight.shape:
-            best_weight = torch.zeros_like(weight)
-        best_loss = torch.where(better, loss, best_loss)
-        best_scale = torch.where(better, scale, best_scale)
-        best_weight = torch.where(better[:, None], weight, best_weight)
-    return best_scale, best_weight

@@ -180,5 +180,8 @@ def test_sample_passes_are_counted():
     done = calibrated.compress(Compression(sparsity=0.5))
     # moments: one pass; importances: one forward, one backward; refit of layer two: both nets once
     assert calibrated.sample_passes == 3 * 40
-    assert done.sample_passes == 2 * 40
+    plain = calibrated.compress(Compression(sparsity=0.5, sweeps=0))
+    assert plain.sample_passes == 2 * 40
+    # a sweep runs each neuron before and after, and back once; its inputs and goals take a pass of each net
+    assert done.sample_passes == (2 + 2 + 4 * 3) * 40
     assert np.isfinite(done.seconds)
