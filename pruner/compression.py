@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from pruner.sweep import RegenerateBy
 from trainer.models import SpikingNet
 from trainer.quant import WeightBits
 from trainer.tables import require
+
+
+class Rank(Enum):
+    """How saliencies of different layers are compared: by what they do to the scores (the readout by a
+    share of its own), or as in LAMP, each over the sum of those in its layer that are not smaller."""
+
+    IMPORTANCE = "importance"
+    LAMP = "lamp"
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,9 @@ class Compression:
     """Hidden neurons go until those left can have this many weights each; 0 keeps all neurons."""
     round_share: float = 0.65
     """Share of the weights that a round keeps: eight rounds to 3 %. Rounds are shared by sparsities."""
+    rank: Rank = Rank.IMPORTANCE
+    sequential: bool = True
+    """Refit each layer to the dense drive on what the compressed layers before it feed it."""
     sweeps: int = 4
     """Guarded sweeps over hidden populations between two linear layers; the first only refits."""
     swap: float = 0.1
@@ -39,6 +51,13 @@ class Compression:
     """What ranks the inputs that come back in a sweep."""
     sweep_damping: float = 0.01
     """Ridge of a sweep's steps, relative to the mean of the second moment's diagonal."""
+
+    @classmethod
+    def sbc(cls, sparsity: float, bits: int | str | None = None) -> Compression:
+        """Spiking Brain Compression (arXiv 2506.03996) as far as it is published: every module alone, on the
+        dense net's inputs, with the decay in its Hessian, and a LAMP-like split between modules. Where we
+        differ: weights go in rounds of a tenth of those left, not one by one."""
+        return cls(sparsity, bits, fan_in=0, round_share=0.9, rank=Rank.LAMP, sequential=False, sweeps=0)
 
     def __post_init__(self) -> None:
         require(0.0 <= self.sparsity < 1.0, "compression.sparsity", self.sparsity, "0 to below 1")

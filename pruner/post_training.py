@@ -15,14 +15,14 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from pruner.compression import Calibration, Compressed, Compression
+from pruner.compression import Calibration, Compressed, Compression, Rank
 from pruner.hessian import Moments, Passes, Site, dense_moments, layer_sites, paired_moments
 from pruner.importance import importances
 from pruner.install import alone, install
 from pruner.neuron_choice import Alive, Chain, chains, choose_neurons, consumer_mask
 from pruner.problem import Masks, Problem, grouped, living
 from pruner.recovery import Pair, gather, sweepable, write_back
-from pruner.second_order import Rows, fit, sizes_of, strongest, with_best_first
+from pruner.second_order import Rows, fit, lamp_like, sizes_of, strongest, with_best_first
 from pruner.sweep import Hidden, Rules, round_sweep, sweep
 from pruner.topology import Prunable, prunable_layers
 from runtime.errors import ConfigError, ModelError
@@ -133,7 +133,7 @@ class _Work:
         net = copy.deepcopy(self.source.net)
         for name, site in self.source.sites.items():
             problem, mask = self._shared[name], {key: chosen[key] for key in self._shared[name].parts}
-            if not site.from_input:
+            if self.wish.sequential and not site.from_input:
                 problem = self._problem(name, self._paired(net, site))
                 keep = living(mask, problem.parts)
                 mask = self._narrow({key: masks[key] for key in problem.parts}, problem.parts, keep)
@@ -275,8 +275,8 @@ class _Work:
             if self.source.sites[name].readout
             for key in problem.parts
         }
-        if len(last) == len(every):
-            return self._narrow(masks, every, self.budget)
+        if len(last) == len(every) or self.wish.rank is Rank.LAMP:
+            return self._narrow(masks, every, self.budget, shared=True)
         whole = sum(living({key: masks[key]}, {key: every[key]}) for key in last)
         room = sum(living({key: masks[key]}, {key: every[key]}) for key in every if key not in last)
         keep = max(1, min(int(self.wish.readout * whole), self.budget // 3), self.budget - room)
@@ -293,11 +293,19 @@ class _Work:
         while count > keep:
             step, count = step + 1, int(count * self.wish.round_share)
             last = count <= keep
-            key = (self.share, self.wish.block, self.wish.round_share, self.budget if last else step)
+            key = (
+                self.wish.rank,
+                self.share,
+                self.wish.block,
+                self.wish.round_share,
+                self.budget if last else step,
+            )
             known = self.source._rounds.get(key) if shared else None
             if known is None:
                 quick = {name: part.to(torch.float32) for name, part in parts.items()}
                 saliency = {name: fit(part, masks[name]).saliency for name, part in quick.items()}
+                if self.wish.rank is Rank.LAMP:
+                    saliency = {name: lamp_like(one) for name, one in saliency.items()}
                 saliency = {name: with_best_first(one) for name, one in saliency.items()}
                 known = strongest(saliency, sizes, keep if last else count)
                 if shared and not last:

@@ -197,6 +197,18 @@ def strongest(saliency: Mapping[str, Tensor], sizes: Mapping[str, Tensor], keep:
     return {name: part.view_as(saliency[name]) for name, part in zip(names, parts, strict=True)}
 
 
+def lamp_like(saliency: Tensor) -> Tensor:
+    """Each saliency over the sum of all in its layer that are not smaller (Lee et al. 2021, "Layer-adaptive
+    sparsity for the magnitude-based pruning", with the surgeon's saliency in place of the square)."""
+    flat = saliency.flatten().double()
+    order = torch.argsort(flat, descending=True, stable=True)
+    ranked = torch.where((flat[order] > UNAVAILABLE) & (flat[order] < NEVER), flat[order], 0.0)
+    scores = torch.empty_like(flat)
+    scores[order] = ranked / ranked.cumsum(0).clamp_min(1e-300)
+    scores = torch.where((flat > UNAVAILABLE) & (flat < NEVER), scores, flat)
+    return scores.view_as(saliency)
+
+
 def with_best_first(saliency: Tensor) -> Tensor:
     """The saliencies with the highest raised above all others, so that a part never empties."""
     raised = saliency.clone().view(-1)

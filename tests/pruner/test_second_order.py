@@ -8,7 +8,7 @@ import torch
 
 from pruner.allocation import UNAVAILABLE
 from pruner.rounding import round_rows, scale_candidates
-from pruner.second_order import NEVER, Rows, by_row, fit, sizes_of, strongest
+from pruner.second_order import NEVER, Rows, by_row, fit, lamp_like, sizes_of, strongest
 from trainer.quant import WeightBits
 
 INPUTS, OUTPUTS, SAMPLES = 7, 5, 60
@@ -118,6 +118,15 @@ def test_the_ranking_keeps_exactly_the_budget_and_takes_the_highest():
     assert kept["b"].tolist() == [[True], [True]]
     two = strongest(saliency, sizes, 2)
     assert two["b"].tolist() == [[True], [False]]
+
+
+def test_lamp_like_scores_divide_by_all_that_are_not_smaller_in_the_layer():
+    found = lamp_like(torch.tensor([[4.0, UNAVAILABLE], [1.0, 3.0], [NEVER, 2.0]]))
+    assert found[0, 0] == 1.0
+    assert found.flatten()[2:4].tolist() == pytest.approx([0.1, 3 / 7])
+    assert found[2, 1] == pytest.approx(2 / 9)
+    assert found[0, 1] == UNAVAILABLE
+    assert found[2, 0] == NEVER
 
 
 def test_what_is_dead_is_not_ranked_even_when_the_budget_has_room():
