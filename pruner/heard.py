@@ -12,6 +12,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+RARE = 0.05
+"""Damping of what inputs promise, relative to the mean second moment."""
+
 
 @dataclass(frozen=True)
 class Slopes:
@@ -60,7 +63,7 @@ class Held:
     def pull(self, slopes: list[Slopes], residues: Tensor) -> Tensor:
         gains = torch.stack([s.read @ (s.near * s.reach) for s in slopes])
         along = (gains * residues).sum(1) @ self.x.T
-        return along.square() / (gains.square().sum(1) @ self._squares.T + 1e-12)
+        return _promise(along, gains.square().sum(1) @ self._squares.T)
 
 
 class Stepped:
@@ -91,4 +94,10 @@ class Stepped:
         back = torch.einsum("rt,nrb->ntb", slopes[0].read, residues) * near
         flat = self.traces.flatten(1)
         size = near.flatten(1).square() @ flat.square().T
-        return (back.flatten(1) @ flat.T).square() / (size + 1e-12)
+        return _promise(back.flatten(1) @ flat.T, size)
+
+
+def _promise(along: Tensor, size: Tensor) -> Tensor:
+    """What a step along one input alone takes off the squared residue, were it damped: an input that is
+    seldom there would else promise what a few samples make up."""
+    return along.square() / (size + RARE * size.mean(1, keepdim=True) + 1e-12)

@@ -1,0 +1,110 @@
+"""Which networks, settings and seeds the pruning benchmark measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pruner.compression import Compression
+from pruner.method import Begins
+from pruner.registry import METHODS
+from pruner.sweep import RegenerateBy
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row before it is measured. ``granularity`` is ``weight`` or ``1xB`` blocks along the outputs."""
+
+    method: str
+    sparsity: float
+    epochs: int = 0
+    bits: int | None = None
+    block: int = 1
+
+    @property
+    def granularity(self) -> str:
+        return "weight" if self.block == 1 else f"1x{self.block}"
+
+    def key(self, seed: int) -> tuple[object, ...]:
+        return (self.method, self.granularity, self.sparsity, self.bits, self.epochs, seed)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A configuration with changed keys, the samples that are trained on (0: all), seeds and cases."""
+
+    config: str
+    width: int
+    dense_epochs: int
+    train_samples: int
+    seeds: tuple[int, ...]
+    cases: tuple[Case, ...]
+
+
+POST_TRAINING = ("sbc", "second-order", "sweeps", "sweeps-random", "sweeps-gradient", "sweeps-none")
+"""Methods that need no training; the last three are controls of ``sweeps``."""
+CONTROLS = {
+    "sweeps-random": RegenerateBy.RANDOM,
+    "sweeps-gradient": RegenerateBy.GRADIENT,
+    "sweeps-none": RegenerateBy.NONE,
+}
+TRAINED = tuple(name for name, method in METHODS.items() if method.begins is Begins.TRAINED)
+UNTRAINED = tuple(name for name, method in METHODS.items() if method.begins is Begins.UNTRAINED)
+
+
+def compression(case: Case) -> Compression:
+    """The wish of a post-training case."""
+    if case.method == "sbc":
+        return Compression.sbc(case.sparsity, case.bits)
+    sweeps = 0 if case.method == "second-order" else Compression.sweeps
+    by = CONTROLS.get(case.method, RegenerateBy.CRITICALITY_GRADIENT)
+    return Compression(case.sparsity, case.bits, block=case.block, sweeps=sweeps, regenerate_by=by)
+
+
+def _quick_cases() -> Iterator[Case]:
+    for sparsity in (0.90, 0.95, 0.97):
+        yield Case("one-shot-magnitude", sparsity)
+        yield from (Case(name, sparsity) for name in POST_TRAINING)
+        for name in ("second-order", "sweeps", *TRAINED, *UNTRAINED):
+            yield Case(name, sparsity, epochs=2)
+
+
+FULL_CASES = (
+    Case("sweeps", 0.97),
+    Case("sbc", 0.97),
+    Case("second-order", 0.97),
+    Case("sweeps", 0.97, bits=3),
+    Case("sweeps", 0.99, epochs=2),
+    Case("sweeps", 0.95, epochs=2, block=16),
+    Case("sweeps-random", 0.97),
+    Case("sweeps-gradient", 0.97),
+    Case("sweeps-none", 0.97),
+    Case("magnitude", 0.97, epochs=2),
+    Case("magnitude", 0.99, epochs=2),
+    *(Case("sweeps", sparsity, bits=8) for sparsity in (0.90, 0.95, 0.98)),
+    *(Case(name, 0.9775, epochs=20) for name in ("magnitude", "criticality", "sweeps")),
+    Case("sweeps", 0.99, epochs=20),
+)
+"""In the order they are measured, those with a bar first."""
+
+PRESETS = {
+    "quick": Preset("mnist-mlp", 256, 4, 12_000, (0, 1), tuple(_quick_cases())),
+    "full": Preset("mnist-mlp", 800, 15, 0, (0, 1, 2, 3, 4), FULL_CASES),
+}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a case must reach: at most so many points lost, or bytes taken, on average over the seeds."""
+
+    case: Case
+    points: float
+    most_bytes: int | None = None
+
+
+BARS = (
+    Bar(Case("sweeps", 0.97), 0.5),
+    Bar(Case("sweeps", 0.97, bits=3), 0.6, 30_000),
+    Bar(Case("sweeps", 0.95, epochs=2, block=16), 0.35),
+    Bar(Case("sweeps", 0.99, epochs=2), 1.0),
+)
