@@ -1,6 +1,5 @@
 """Damaged and forged ``.spk`` files: one sentence each, no crash, no hang, no allocation on a file's word."""
 
-import json
 import random
 import resource
 import struct
@@ -9,27 +8,12 @@ import numpy as np
 import pytest
 
 from runtime.container import from_bytes, read, to_bytes
-from runtime.container.layout import FIXED_BYTES, MAGIC, PREFIX, digest
+from runtime.container.layout import MAGIC
 from runtime.engine import Engine
 from runtime.errors import FormatError
 from tests.builders.programs import mlp, random_input
 from tests.builders.zoo import ZOO
-
-
-def split(data):
-    """A file's manifest as JSON values, and its sections."""
-    length = PREFIX.unpack_from(data)[3]
-    return json.loads(data[FIXED_BYTES : FIXED_BYTES + length]), data[FIXED_BYTES + length :]
-
-
-def forged(manifest, body, *, version=1, reserved=0, file_length=None, manifest_length=None):
-    """A file around these parts whose checksum is right whatever else is wrong."""
-    text = manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode()
-    total = FIXED_BYTES + len(text) + len(body)
-    lengths = (len(text) if manifest_length is None else manifest_length, file_length or total)
-    prefix = PREFIX.pack(MAGIC, version, reserved, *lengths)
-    blank = prefix + bytes(FIXED_BYTES - PREFIX.size) + text + body
-    return prefix + digest(blank) + text + body
+from tests.hostile.forging import forged, mutate, split
 
 
 def refused(data):
@@ -250,20 +234,6 @@ def test_forged_sections_are_refused_or_run_within_bounds(encoding):
             Engine(found).run(coded)
         ran += 1
     assert ran > 0
-
-
-def mutate(dice, value):
-    """A JSON value with one random change somewhere inside."""
-    if isinstance(value, dict) and value and dice.random() < 0.9:
-        key = dice.choice(sorted(value))
-        return {**value, key: mutate(dice, value[key])}
-    if isinstance(value, list) and value and dice.random() < 0.9:
-        at = dice.randrange(len(value))
-        return [*value[:at], mutate(dice, value[at]), *value[at + 1 :]]
-    if isinstance(value, int) and not isinstance(value, bool) and dice.random() < 0.7:
-        return value + dice.choice((-1, 1, 2, 7, -value, value, 1 << dice.randrange(63)))
-    others = (None, True, 0, 1, -1, 2.5, 1 << 31, 1 << 62, "", "lists", "conv", [], {}, [1, 1], [["u1", 3]])
-    return dice.choice(others)
 
 
 @pytest.mark.parametrize("name", ZOO)
