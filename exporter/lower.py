@@ -14,8 +14,10 @@ from exporter.graph import Conv, Graph, Input, Linear, Neuron, Node, Pool, PoolK
 from exporter.shapes import Signal, flows
 from exporter.wiring import delay_of, fan_in, gate_source, input_of, origins
 from runtime.check import check_program
+from runtime.choice import choose
 from runtime.encodings import encode, smallest
 from runtime.errors import UnsupportedError
+from runtime.objective import Objective
 from runtime.program import (
     ConvSynapses,
     DiagonalSynapses,
@@ -44,9 +46,9 @@ class _Plan:
     index: Mapping[str, int]
 
 
-def lower(graph: Graph, encoding: str | None = None) -> Program:
-    """Program of an integer graph; each table in its smallest encoding, or in ``encoding`` where it is not
-    a diagonal. ``UnsupportedError`` names what a ``Program`` cannot say."""
+def lower(graph: Graph, encoding: str | None = None, objective: Objective = Objective.FLASH) -> Program:
+    """Program of an integer graph; each table in the encoding that is best for the objective, or in
+    ``encoding`` where it is not a diagonal. ``UnsupportedError`` names what a ``Program`` cannot say."""
     shapes = check_integer(graph)
     standing: list[Node] = [input_of(graph)]
     standing += [node for node in graph.nodes if _stands(graph, node)]
@@ -61,7 +63,7 @@ def lower(graph: Graph, encoding: str | None = None) -> Program:
         input=input_of(graph).spec,
         populations=tuple(_population(plan, node) for node in standing),
         projections=tuple(p for table, pair in enumerate(wired) for p in _projections(plan, *pair, table)),
-        tables=tuple(_table(plan, synapse, encoding) for synapse, _ in wired),
+        tables=tuple(_table(plan, synapse, encoding, objective) for synapse, _ in wired),
         output=plan.index[graph.output],
         readout=graph.readout,
         classes=graph.classes,
@@ -136,14 +138,20 @@ def _synapses(plan: _Plan, synapse: Synapse) -> Synapses:
     )
 
 
-def _table(plan: _Plan, synapse: Synapse, encoding: str | None) -> EncodedMatrix:
+def _table(plan: _Plan, synapse: Synapse, encoding: str | None, objective: Objective) -> EncodedMatrix:
     matrix = table_matrix(synapse)
     assert synapse.bits is not None
     if not isinstance(synapse, Linear | Conv):
         return encode(matrix, DIAGONAL, synapse.bits)
     taps = math.prod(synapse.weight.shape[2:])
-    chosen = encoding or smallest(matrix, synapse.bits, taps=taps)
+    chosen = encoding or _chosen(matrix, synapse.bits, objective, taps)
     return encode(matrix, chosen, synapse.bits, taps=taps)
+
+
+def _chosen(matrix: NDArray[np.int32], bits: int, objective: Objective, taps: int) -> str:
+    if objective is Objective.FLASH:
+        return smallest(matrix, bits, taps=taps)
+    return choose(matrix, bits, objective, taps=taps).encoding
 
 
 def table_matrix(synapse: Synapse) -> NDArray[np.int32]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from runtime import container
 from runtime.cost import footprint
-from runtime.encodings import decode
+from runtime.encodings import nonzeros as count_nonzeros
 from runtime.program import NeuronPopulation, Program, n_neurons
+from spikepress.formats import formats
 from spikepress.rundir import run_directory_of
 
 DENSE_WEIGHTS = "dense_weights"
@@ -24,7 +25,7 @@ def program_path(model: str | Path) -> Path:
 
 
 def info(model: str | Path) -> dict[str, object]:
-    """The artefact's card: input, populations, projections with encodings and bytes, meaning, origin.
+    """The artefact's card: input, populations, projections, formats against their bounds, origin.
 
     Raises DataError where there is no file, FormatError where it is damaged.
     """
@@ -45,13 +46,14 @@ def info(model: str | Path) -> dict[str, object]:
         "weight_sparsity": round(weight_sparsity(program), 6),
         "populations": [_population(program, index) for index in range(len(program.populations))],
         "projections": [_projection(program, index) for index in range(len(program.projections))],
+        "formats": [one.as_json() for one in formats(program)],
         "meta": dict(program.meta),
     }
 
 
 def nonzeros(program: Program) -> list[int]:
     """Surviving weights of each table."""
-    return [int((decode(table) != 0).sum()) for table in program.tables]
+    return [count_nonzeros(table) for table in program.tables]
 
 
 def weight_sparsity(program: Program) -> float:
@@ -61,7 +63,7 @@ def weight_sparsity(program: Program) -> float:
     held = sum(table.rows * table.columns for table in tables)
     told = program.meta.get(DENSE_WEIGHTS, "")
     total = max(held, int(told)) if told.isdecimal() else held
-    kept = sum(int((decode(table) != 0).sum()) for table in tables)
+    kept = sum(count_nonzeros(table) for table in tables)
     return 1.0 - kept / total if total else 0.0
 
 
@@ -85,7 +87,7 @@ def _population(program: Program, index: int) -> dict[str, object]:
 def _projection(program: Program, index: int) -> dict[str, object]:
     projection = program.projections[index]
     table = program.tables[projection.table]
-    kept, area = int((decode(table) != 0).sum()), table.rows * table.columns
+    kept, area = count_nonzeros(table), table.rows * table.columns
     stored = sum(array.nbytes for array in table.arrays.values())
     return {
         "name": projection.name,

@@ -116,12 +116,20 @@ def export(
     output: Annotated[
         Path | None, typer.Option(help="Folder for the files; default: the run directory.")
     ] = None,
+    objective: Annotated[
+        str, typer.Option(help="What tables are stored for: flash, speed or balanced.")
+    ] = "flash",
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="One encoding for all tables; archive is the smallest, for storage only."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn a run's network into integers and write it for one or more targets."""
     from spikepress.pipeline import export as run_export
 
-    written = run_export(model, targets=tuple(target or ("spk", "onnx")), output=output)
+    targets = tuple(target or ("spk", "onnx"))
+    written = run_export(model, targets=targets, output=output, objective=objective, encoding=encoding)
     files = {name: {"path": str(path), "bytes": path.stat().st_size} for name, path in written.items()}
     _tell(files, "\n".join(f"{x['path']}: {x['bytes']:,} bytes" for x in files.values()), as_json)
 

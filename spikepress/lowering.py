@@ -15,6 +15,7 @@ from exporter.passes import drop_dead, simplify
 from exporter.quantize import QuantizeOptions, quantize
 from exporter.sources.torch import graph_from_torch
 from exporter.wiring import synapses
+from runtime.objective import Objective
 from spikepress import __version__
 from spikepress.card import DENSE_WEIGHTS
 from spikepress.rundir import RunDirectory, read_json
@@ -41,10 +42,17 @@ def graphs_of(run: RunDirectory) -> Graphs:
     return Graphs(real, whole, drop_dead(whole))
 
 
-def write_targets(run: RunDirectory, targets: tuple[str, ...], where: RunDirectory) -> dict[str, Path]:
+def write_targets(
+    run: RunDirectory,
+    targets: tuple[str, ...],
+    where: RunDirectory,
+    *,
+    objective: Objective = Objective.FLASH,
+    encoding: str | None = None,
+) -> dict[str, Path]:
     """Writes each target and the graphs beside it; returns the files by target."""
     graphs = graphs_of(run)
-    program = lower(graphs.final)
+    program = lower(graphs.final, encoding, objective)
     graph_file.save(graphs.real, where.float_graph)
     graph_file.save(graphs.whole, where.whole_graph)
     graph_file.save(graphs.final, where.graph)

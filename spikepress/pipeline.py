@@ -18,6 +18,7 @@ from spikepress.progress import Notify, silent
 from spikepress.rundir import RunDirectory, run_directory_of
 
 if TYPE_CHECKING:
+    from runtime.objective import Objective
     from spikepress.settings import Settings
     from trainer.callbacks import Callback
     from trainer.config import Config
@@ -223,19 +224,37 @@ def _note(run: RunDirectory, outcome: Outcome) -> None:
 
 
 def export(
-    model: str | Path, *, targets: Sequence[str] = TARGETS, output: str | Path | None = None
+    model: str | Path,
+    *,
+    targets: Sequence[str] = TARGETS,
+    output: str | Path | None = None,
+    objective: str = "flash",
+    encoding: str | None = None,
 ) -> dict[str, Path]:
     """Writes the quantized network of a run for each target; returns the files by target.
 
-    The graphs that ``verify`` and ``report`` read are written beside them.
+    Tables of a ``.spk`` file are stored for fewest bytes (``flash``), least time of an event (``speed``) or
+    both (``balanced``), or all in ``encoding``, ``archive`` among them, which is for storage only. The
+    graphs that ``verify`` and ``report`` read are written beside them.
     """
     from spikepress.lowering import write_targets
 
     for target in targets:
         if target not in TARGETS:
             raise ConfigError(f"export --target: found {target!r}, expected one of {', '.join(TARGETS)}")
+    chosen = _named(objective)
     run = run_directory_of(model)
-    return write_targets(run, tuple(targets), run if output is None else RunDirectory(output).create())
+    where = run if output is None else RunDirectory(output).create()
+    return write_targets(run, tuple(targets), where, objective=chosen, encoding=encoding)
+
+
+def _named(objective: str) -> Objective:
+    from runtime.objective import Objective
+
+    known = [one.value for one in Objective]
+    if objective not in known:
+        raise ConfigError(f"export --objective: found {objective!r}, expected one of {', '.join(known)}")
+    return Objective(objective)
 
 
 def run(

@@ -12,6 +12,7 @@ from spikepress.card import weight_sparsity
 from spikepress.catalog import Verdict, device, judge_all
 from spikepress.catalog import devices as all_devices
 from spikepress.figures import StageFigures
+from spikepress.formats import format_tables, formats
 from spikepress.labels import labels_of
 from spikepress.measuring import Measured, measure
 from spikepress.needs import CODE_BYTES, STACK_BYTES, ram_lines
@@ -130,6 +131,7 @@ def _tables(measured: Measured) -> tuple[Table, ...]:
         "The lines are not parts of one another: each is a different question.",
     )
     names = labels_of(measured.program)
+    stored = format_tables(formats(measured.program), names)
     counts = [
         (names[name], part.updates, part.spikes, _rate(part), part.ties, part.clamps)
         for name, part in measured.counts.populations.items()
@@ -141,7 +143,7 @@ def _tables(measured: Measured) -> tuple[Table, ...]:
         "A tie is a spike fired exactly at the threshold; a clamp is a membrane kept inside its width.",
     )
     if measured.drift is None:
-        return energy, activity
+        return *stored, energy, activity
     drift = measured.drift
     rows = [
         (names[x.layer], x.float_spikes, x.integer_spikes, x.differing, f"{x.differing / x.neuron_steps:.3%}")
@@ -153,7 +155,7 @@ def _tables(measured: Measured) -> tuple[Table, ...]:
         rows_of(rows),
         f"Predictions that differ: {drift.differing_predictions} of {drift.samples}.",
     )
-    return energy, activity, drifted
+    return *stored, energy, activity, drifted
 
 
 def _rate(part: PopulationCounts) -> str:
@@ -174,5 +176,6 @@ def _numbers(measured: Measured) -> dict[str, object]:
         "stack_bytes_estimated": STACK_BYTES,
         **{f"{name}_per_sample": getattr(counts, name) / samples for name in names},
         "energy_nanojoule_estimated": {line.name: line.nanojoule for line in measured.energy},
+        "formats": [one.as_json() for one in formats(measured.program)],
         "stages": _outcomes(measured.run),
     }

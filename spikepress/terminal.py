@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.table import Table
 
 from spikepress.catalog import Device, Resource, Verdict
+from spikepress.formats import Format, format_tables
 
 if TYPE_CHECKING:
     from spikepress.exactness import LegResult
@@ -128,6 +129,8 @@ def print_card(card: Mapping[str, object]) -> None:
         elif isinstance(entries, list) and entries:
             listed = cast(list[dict[str, object]], entries)
             print_table(name, tuple(listed[0]), (tuple(_word(v) for v in x.values()) for x in listed))
+    for table in format_tables(tuple(Format(**one) for one in cast(list[Any], card["formats"]))):
+        print_table(table.title, table.columns, table.rows)
 
 
 def print_timings(result: Timing) -> None:
