@@ -168,6 +168,7 @@ class Pruning(Callback):
         free = {name: before[name] for name in self.masks.free}
         evidence = self._evidence(when.event)
         outcome = prune_then_regenerate(evidence, free, keep, regenerate, self.config.rules())
+        check_readouts(outcome.masks, self._subject.readouts)
         self._apply(outcome, optimizer)
         self._log(before, outcome.regenerated, when)
 
@@ -186,7 +187,9 @@ class Pruning(Callback):
         self.masks.note(search.latent.living())
         if over:
             keep = kept(self.masks, self._plan.sparsity(when.event))
-            self.masks.set(choose(search.scores(), keep, ALLOCATIONS[self.config.allocation]))
+            chosen = choose(search.scores(), keep, ALLOCATIONS[self.config.allocation])
+            check_readouts(chosen, self._subject.readouts)
+            self.masks.set(chosen)
             self.masks.hold(optimizer)
             self._search = None
         if when.event:
@@ -254,6 +257,16 @@ class Pruning(Callback):
 def protected_layers(subject: Subject, config: PruneConfig) -> frozenset[str]:
     """Layers the configuration keeps whole."""
     return frozenset(config.protect) | (subject.readouts if config.protect_readout else frozenset())
+
+
+def check_readouts(masks: Masks, readouts: frozenset[str]) -> None:
+    """Raise ModelError for masks that leave the output population without a synapse."""
+    pruned = [masks[name] for name in readouts if name in masks]
+    if pruned and len(pruned) == len(readouts) and not any(bool(mask.any()) for mask in pruned):
+        raise ModelError(
+            f"layer {min(readouts)!r}: found no synapse left before the output, expected some; "
+            "lower prune.sparsity or set prune.protect_readout"
+        )
 
 
 def kept(masks: MaskSet, sparsity: float) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pruner.evidence import Need
+from pruner.granularity import Granularity
 from pruner.registry import (
     ALLOCATIONS,
     CRITERIA,
@@ -51,6 +52,8 @@ class PruneConfig:
     regeneration; the schedule is then a plan that is followed about, its end exactly."""
     criterion: str = "magnitude"
     allocation: str = "global"
+    granularity: Granularity = Granularity.WEIGHT
+    """What lives and dies together. Whole groups may leave a little less than the asked density."""
     protect_readout: bool = False
     """Keep every synapse of the layers that feed the output population."""
     protect: tuple[str, ...] = ()
@@ -98,6 +101,12 @@ class PruneConfig:
         if self.search != NO_SEARCH:
             require(self.regenerate == 0.0, "prune.regenerate", self.regenerate, "0 beside prune.search")
             require(self.rewind is None, "prune.rewind", self.rewind, "no rewind beside prune.search")
+            grain = self.granularity
+            single = grain is Granularity.WEIGHT
+            require(single, "prune.granularity", grain.value, "'weight' beside prune.search")
+        if self.granularity is Granularity.CHANNEL:
+            whole = self.protect_readout
+            require(whole, "prune.protect_readout", whole, "true for channels: a lost output is a lost class")
         lowest = self.initial_sparsity
         require(
             self.sparsity >= lowest, "prune.sparsity", self.sparsity, f"initial_sparsity {lowest} or more"
@@ -131,7 +140,8 @@ class PruneConfig:
     def rules(self) -> Rules:
         """How each event chooses."""
         prune_by, regrow_by = CRITERIA[self.criterion], CRITERIA[self.regenerate_by]
-        return Rules(prune_by, regrow_by, ALLOCATIONS[self.allocation], self.regenerate_from)
+        allocation = ALLOCATIONS[self.allocation]
+        return Rules(prune_by, regrow_by, allocation, self.regenerate_from, self.granularity)
 
     def needs(self) -> frozenset[Need]:
         """What has to be measured before an event."""

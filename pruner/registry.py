@@ -125,5 +125,8 @@ METHODS: dict[str, Method] = {
     "regenerate-random": seed.BY_RANDOM,
     "regenerate-gradient": seed.BY_GRADIENT,
     "granet": seed.GRANET,
+    "criticality-channels": seed.CHANNELS,
+    "channels": seed.CHANNELS_ONLY,
+    "channels-regenerate-random": seed.CHANNELS_BY_RANDOM,
 }
 """``method = "name"`` in a ``[prune]`` table; the table's own keys come on top."""

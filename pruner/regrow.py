@@ -14,7 +14,9 @@ from torch import Tensor
 
 from pruner.allocation import UNAVAILABLE, Allocation, choose
 from pruner.evidence import Evidence
+from pruner.granularity import Granularity, together, whole
 from pruner.registry import Criterion
+from runtime.errors import ModelError
 
 Masks = dict[str, Tensor]
 
@@ -44,13 +46,15 @@ class Rules:
     regrow_by: Criterion
     allocation: Allocation
     candidates: Candidates = Candidates.JUST_PRUNED
+    granularity: Granularity = Granularity.WEIGHT
 
 
 @dataclass(frozen=True)
 class Outcome:
     """Boolean masks after one event: ``masks`` hold what lives, ``regenerated`` the part chosen anew.
 
-    ``masks`` has exactly the asked number of true entries; ``regenerated`` is a subset of it.
+    ``masks`` has exactly the asked number of true entries, of whole groups at most that number;
+    ``regenerated`` is a subset of it.
     """
 
     masks: Masks
@@ -64,9 +68,7 @@ def prune_then_regenerate(
 
     ``masks`` are the living synapses before the event; needs regenerate <= keep <= living.
     """
-    scores = {name: rules.prune_by.score(one) for name, one in evidence.items()}
-    scores = {name: score.masked_fill(~masks[name], UNAVAILABLE) for name, score in scores.items()}
-    kept = choose(scores, keep - regenerate, rules.allocation)
+    kept = _best(evidence, rules.prune_by, masks, keep - regenerate, rules)
     if regenerate == 0:
         return Outcome(kept, {name: mask & False for name, mask in kept.items()})
     regenerated = _regenerate(evidence, masks, kept, regenerate, rules)
@@ -77,10 +79,28 @@ def _regenerate(
     evidence: Mapping[str, Evidence], before: Mapping[str, Tensor], kept: Masks, count: int, rules: Rules
 ) -> Masks:
     """The ``count`` candidates with the highest regrowth score."""
+    candidates = {name: ~mask for name, mask in kept.items()}
+    if rules.candidates is Candidates.JUST_PRUNED:
+        candidates = {name: mask & before[name] for name, mask in candidates.items()}
+    return _best(evidence, rules.regrow_by, candidates, count, rules)
+
+
+def _best(
+    evidence: Mapping[str, Evidence],
+    criterion: Criterion,
+    available: Mapping[str, Tensor],
+    count: int,
+    rules: Rules,
+) -> Masks:
+    """The ``count`` available synapses with the highest scores, in whole groups."""
     scores = {}
     for name, one in evidence.items():
-        candidates = ~kept[name]
-        if rules.candidates is Candidates.JUST_PRUNED:
-            candidates = candidates & before[name]
-        scores[name] = rules.regrow_by.score(one).masked_fill(~candidates, UNAVAILABLE)
-    return choose(scores, count, rules.allocation)
+        score = criterion.score(one)
+        if bool(score.isnan().any()):
+            raise ModelError(
+                f"layer {name!r}: found pruning scores that are not numbers, expected finite weights"
+            )
+        score = score.masked_fill(~available[name], UNAVAILABLE)
+        scores[name] = together(score, rules.granularity)
+    chosen = choose(scores, count, rules.allocation)
+    return {name: whole(mask, available[name], rules.granularity) for name, mask in chosen.items()}

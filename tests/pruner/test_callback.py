@@ -77,6 +77,7 @@ def test_density_is_met_exactly_at_every_event(build: Any, allocation: str) -> N
 def test_no_rule_leaves_a_dead_weight_or_moment(criterion: str, candidates: Candidates, value: Value) -> None:
     config = replace(
         PLAN,
+        allocation="uniform",
         criterion=criterion,
         regenerate_by=criterion,
         regenerate_from=candidates,
@@ -216,3 +217,11 @@ def test_protected_layers_that_leave_nothing_are_refused() -> None:
         Run(mlp(), Pruning(replace(PLAN, protect_readout=True))).start()
     with pytest.raises(ModelError, match="fc9"):
         Run(mlp(), Pruning(replace(PLAN, protect=("fc9",)))).start()
+
+
+def test_masks_that_cut_off_the_output_are_refused_with_a_way_out() -> None:
+    net = mlp()
+    with torch.no_grad():
+        net.body[2].weight.mul_(1e-6)
+    with pytest.raises(ModelError, match=r"layer '2': found no synapse left.*protect_readout"):
+        pruned(net, replace(PLAN, sparsity=0.6, end=0.2, events=3, regenerate=0.0))
