@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from spikepress.page import Report
     from spikepress.pipeline import Outcome, export, prune, quantize, run, train
     from spikepress.reporting import report
+    from spikepress.sweeping import Sweep, SweptRun, sweep
+    from spikepress.tables import Table, table
     from spikepress.timing import Timing, bench
     from spikepress.verification import Verification, verify
 
@@ -31,6 +33,9 @@ __all__ = [
     "Place",
     "Report",
     "SpikepressError",
+    "Sweep",
+    "SweptRun",
+    "Table",
     "Timing",
     "Verdict",
     "Verification",
@@ -43,6 +48,8 @@ __all__ = [
     "quantize",
     "report",
     "run",
+    "sweep",
+    "table",
     "train",
     "verify",
 ]
@@ -65,6 +72,11 @@ _HOMES = {
     "run": "spikepress.pipeline",
     "train": "spikepress.pipeline",
     "report": "spikepress.reporting",
+    "Sweep": "spikepress.sweeping",
+    "SweptRun": "spikepress.sweeping",
+    "sweep": "spikepress.sweeping",
+    "Table": "spikepress.tables",
+    "table": "spikepress.tables",
     "Timing": "spikepress.timing",
     "bench": "spikepress.timing",
     "Verification": "spikepress.verification",

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from spikepress.cli_runs import SWEEP_EXAMPLE, TABLE_EXAMPLE, sweep, table
 from spikepress.progress import shown
 
 app = typer.Typer(
@@ -18,6 +19,9 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command(epilog=SWEEP_EXAMPLE)(sweep)
+app.command(epilog=TABLE_EXAMPLE)(table)
 
 Model = Annotated[Path, typer.Argument(help="A run directory, or a .spk file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

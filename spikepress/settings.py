@@ -108,11 +108,18 @@ def _copy_module(source: Path, run: RunDirectory) -> None:
 
 def with_seed(text: str, seed: int) -> str:
     """The TOML text with ``train.seed`` set."""
-    section = re.search(r"^\[train\][^\n]*\n(?P<body>(?:(?!^\[).*\n?)*)", text, re.MULTILINE)
-    if section is None:
-        return f"{text.rstrip()}\n\n[train]\nseed = {seed}\n"
-    body = re.sub(r"^seed\s*=.*\n?", "", section["body"], flags=re.MULTILINE)
-    return f"{text[: section.start('body')]}seed = {seed}\n{body}{text[section.end('body') :]}"
+    return with_value(text, "train", "seed", str(seed))
+
+
+def with_value(text: str, section: str, name: str, value: str) -> str:
+    """The TOML text with ``name`` of table ``section`` set to ``value``, written as TOML."""
+    heading = re.escape(section)
+    found = re.search(rf"^\[{heading}\][^\n]*\n?(?P<body>(?:(?!^\[).*\n?)*)", text, re.MULTILINE)
+    if found is None:
+        return f"{text.rstrip()}\n\n[{section}]\n{name} = {value}\n"
+    body = re.sub(rf"^{re.escape(name)}\s*=.*\n?", "", found["body"], flags=re.MULTILINE)
+    heading = text[: found.start("body")].removesuffix("\n")
+    return f"{heading}\n{name} = {value}\n{body}{text[found.end('body') :]}"
 
 
 def options_of(settings: Settings) -> Mapping[str, object]:

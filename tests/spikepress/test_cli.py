@@ -15,7 +15,20 @@ import spikepress
 from spikepress.cli import app
 
 ROOT = Path(__file__).parent.parent.parent
-VERBS = ("demo", "train", "prune", "export", "run", "report", "verify", "info", "devices", "bench")
+VERBS = (
+    "demo",
+    "train",
+    "prune",
+    "export",
+    "run",
+    "report",
+    "verify",
+    "info",
+    "devices",
+    "bench",
+    "sweep",
+    "table",
+)
 
 
 def command(*arguments, cwd=None, **environment):
@@ -121,6 +134,9 @@ def test_the_public_surface_is_pinned():
         "Place",
         "Report",
         "SpikepressError",
+        "Sweep",
+        "SweptRun",
+        "Table",
         "Timing",
         "Verdict",
         "Verification",
@@ -133,6 +149,8 @@ def test_the_public_surface_is_pinned():
         "quantize",
         "report",
         "run",
+        "sweep",
+        "table",
         "train",
         "verify",
     ]
