@@ -84,6 +84,9 @@ def attach(
     """
     if isinstance(optimizer, torch.optim.LBFGS):
         raise ModelError("optimizer: found LBFGS, which takes gradients inside its step, expected another")
+    if config.search == "upr" and not isinstance(module, SpikingNet):
+        # its penalty counts positions in outputs whose axes it must know
+        raise ModelError("prune.search: found 'upr' for a module of another make, expected a SpikingNet")
     subject = NetSubject(module) if isinstance(module, SpikingNet) else _foreign(module, sample, membranes)
     if isinstance(subject, ModuleSubject) and Need.CRITICALITY in config.needs():
         subject.check_membranes()

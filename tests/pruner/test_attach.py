@@ -388,3 +388,16 @@ def test_a_plan_longer_than_the_run_is_refused() -> None:
     optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1)
     with pytest.raises(ConfigError, match=r"prune\.events"):
         pruner.attach(theirs, optimizer, events(mine), PLAN, steps=3)
+
+
+@pytest.mark.parametrize("search", ["grad-r", "stds"])
+def test_masks_are_searched_in_foreign_modules_too(search: str) -> None:
+    theirs, mine = twins("snntorch, reset in the next step")
+    attached = train(theirs, mine, PruneConfig(sparsity=0.8, events=6, search=search))
+    assert attached.masks.density() == pytest.approx(0.2, abs=0.01)
+
+
+def test_a_search_that_must_know_the_layers_is_refused() -> None:
+    theirs, mine = twins("snntorch, reset in the next step")
+    with pytest.raises(ModelError, match="upr"):
+        train(theirs, mine, PruneConfig(sparsity=0.8, events=6, search="upr"))
