@@ -15,15 +15,18 @@ from runtime.errors import FormatError
 Choice = TypeVar("Choice", bound=Enum)
 Item = TypeVar("Item")
 
-STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-BRACKET = re.compile(rb"[\[\]{}]")
+TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{},]', re.DOTALL)
+"""A string, closed or not, so that none is scanned twice; or what opens, parts or closes values."""
+COST = {b"[": 1, b",": 1, b"{": 3}
+BYTES_A_VALUE, SMALLEST = 6, 64
+"""No manifest of ours has as few bytes a value; bounds the objects that parsing makes of it."""
 
 
 def parse(manifest: bytes) -> Fields:
     """The manifest's top object, parsed under the limits of the format."""
     if len(manifest) > MAX_MANIFEST:
         raise FormatError(f"manifest: found {len(manifest)} bytes, expected at most {MAX_MANIFEST}")
-    _check_depth(manifest)
+    _check_structure(manifest)
     try:
         parsed = json.loads(
             manifest.decode("ascii"),
@@ -37,12 +40,19 @@ def parse(manifest: bytes) -> Fields:
     return Fields(parsed, "manifest")
 
 
-def _check_depth(manifest: bytes) -> None:
-    depth = 0
-    for bracket in BRACKET.findall(STRING.sub(b"", manifest)):
-        depth += 1 if bracket in b"[{" else -1
+def _check_structure(manifest: bytes) -> None:
+    """Refuse what would cost much more to parse than it is long, before it is parsed."""
+    left, depth = SMALLEST + len(manifest) // BYTES_A_VALUE, 0
+    for token in TOKEN.finditer(manifest):
+        found = token[0]
+        left -= COST.get(found, 0)
+        depth += (found in (b"[", b"{")) - (found in (b"]", b"}"))
         if depth > MAX_DEPTH:
             raise FormatError(f"manifest: found more than {MAX_DEPTH} levels, expected at most that")
+        if left < 0:
+            raise FormatError(
+                f"manifest: found too many values in {len(manifest)} bytes, expected {BYTES_A_VALUE} for each"
+            )
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:

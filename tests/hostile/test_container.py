@@ -3,6 +3,8 @@
 import random
 import resource
 import struct
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -284,3 +286,20 @@ def test_reading_gives_arrays_of_its_own():
         for array in table.arrays.values():
             assert array.flags.owndata or array.base is None or isinstance(array.base, np.ndarray)
             assert array.flags.aligned
+
+
+@pytest.mark.parametrize("unit", ["{}", "[]", "1", '"a"', '""', "1.5", '{"a":1}', "[[[[[[]]]]]]"])
+def test_a_manifest_of_many_small_values_is_refused_before_it_is_parsed(unit):
+    values = ",".join([unit] * ((1 << 18) // (len(unit) + 1)))
+    data = forged(f'{{"a":[{values}]}}'.encode(), b"")
+    tracemalloc.start()
+    assert "too many values" in refused(data)
+    assert tracemalloc.get_traced_memory()[1] < 2 * len(data)
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("text", [b'"' + b'\\"' * 200_000, b'"\\' * 200_000, b'"' * 400_001])
+def test_a_string_that_never_ends_is_looked_at_once(text):
+    start = time.process_time()
+    refused(forged(text, b""))
+    assert time.process_time() - start < 2
