@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from runtime.container import from_bytes, header_bytes, to_bytes
-from runtime.encodings import decode
+from runtime.encodings import ENCODINGS, decode
 from runtime.engine import Engine
 from tests.builders.programs import random_input
 from tests.golden.make_spk import GOLDEN, HERE, WEIGHTS
@@ -15,6 +15,11 @@ from tests.golden.make_spk import GOLDEN, HERE, WEIGHTS
 @pytest.mark.parametrize("name", GOLDEN)
 def test_todays_writer_gives_the_golden_bytes(name):
     assert to_bytes(GOLDEN[name]()) == (HERE / f"v1-{name}.spk").read_bytes()
+
+
+def test_every_encoding_has_a_golden_file():
+    stored = {table.encoding for make in GOLDEN.values() for table in make().tables}
+    assert stored == set(ENCODINGS)
 
 
 @pytest.mark.parametrize("name", ["dense", "lists", "gaps", "bitmap"])
