@@ -91,13 +91,13 @@ class Encoding(Protocol):
         ...
 
 
-LEAST_PART, MOST_PART = 1 << 10, 1 << 16
+LEAST_PART, MOST_PART = 1 << 10, 1 << 15
 
 
 def part_size(arrays: Arrays) -> int:
-    """Items to look at together: with some sixty bytes each on the way, fewer bytes than the table itself."""
+    """Items to look at together: with up to a hundred bytes each on the way, fewer than the table has."""
     stored = sum(array.nbytes for array in arrays.values())
-    return min(max(stored >> 6, LEAST_PART), MOST_PART)
+    return min(max(stored >> 7, LEAST_PART), MOST_PART)
 
 
 def spans(items: int, size: int) -> Iterator[tuple[int, int]]:
