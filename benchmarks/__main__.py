@@ -15,6 +15,7 @@ BENCHMARKS = {
     "training_step": "a training step beside snnTorch and SpikingJelly",
     "formats": "every encoding against the entropy bounds",
     "digits": "the demonstration's chain over five seeds",
+    "pruning": "every way to prune, on one small network",
     "examples": "the example configurations on their data sets",
 }
 

@@ -106,7 +106,7 @@ class Bench:
             prepare(program_net if program_net.folded else fold_batch_norm(program_net), 8)
         return {
             "method": case.method,
-            "granularity": case.granularity,
+            "granularity": case.granularity.value,
             "sparsity": case.sparsity,
             "bits": case.bits,
             "epochs": case.epochs,

@@ -51,14 +51,14 @@ def _bars(groups: Mapping[tuple[Any, ...], Sequence[Row]]) -> Iterable[str]:
     yield "|---|---|---|"
     for bar in BARS:
         case = bar.case
-        key = (case.epochs, case.sparsity, case.granularity, case.bits, case.method)
+        key = (case.epochs, case.sparsity, case.granularity.value, case.bits, case.method)
         yield _bar(bar, groups.get(key, ()))
 
 
 def _bar(bar: Bar, rows: Sequence[Row]) -> str:
     case = bar.case
     bits = "" if case.bits is None else f", {case.bits} bit"
-    setting = f"{case.sparsity:.0%} sparse{bits}, {case.granularity}, {case.epochs} epochs"
+    setting = f"{case.sparsity:.0%} sparse{bits}, {case.granularity.value}, {case.epochs} epochs"
     asked = f"{setting}: at most {bar.points} points"
     if bar.most_bytes is not None:
         asked += f" and {bar.most_bytes:,} bytes"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pruner.compression import Compression
+from pruner.granularity import Granularity
 from pruner.method import Begins
 from pruner.registry import METHODS
 from pruner.sweep import RegenerateBy
@@ -13,20 +14,16 @@ from pruner.sweep import RegenerateBy
 
 @dataclass(frozen=True)
 class Case:
-    """One row before it is measured. ``granularity`` is ``weight`` or ``1xB`` blocks along the outputs."""
+    """One row before it is measured."""
 
     method: str
     sparsity: float
     epochs: int = 0
     bits: int | None = None
-    block: int = 1
-
-    @property
-    def granularity(self) -> str:
-        return "weight" if self.block == 1 else f"1x{self.block}"
+    granularity: Granularity = Granularity.WEIGHT
 
     def key(self, seed: int) -> tuple[object, ...]:
-        return (self.method, self.granularity, self.sparsity, self.bits, self.epochs, seed)
+        return (self.method, self.granularity.value, self.sparsity, self.bits, self.epochs, seed)
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,9 @@ def compression(case: Case) -> Compression:
         return Compression.sbc(case.sparsity, case.bits)
     sweeps = 0 if case.method == "second-order" else Compression.sweeps
     by = CONTROLS.get(case.method, RegenerateBy.CRITICALITY_GRADIENT)
-    return Compression(case.sparsity, case.bits, block=case.block, sweeps=sweeps, regenerate_by=by)
+    return Compression(
+        case.sparsity, case.bits, granularity=case.granularity, sweeps=sweeps, regenerate_by=by
+    )
 
 
 def _quick_cases() -> Iterator[Case]:
@@ -75,7 +74,7 @@ FULL_CASES = (
     Case("second-order", 0.97),
     Case("sweeps", 0.97, bits=3),
     Case("sweeps", 0.99, epochs=2),
-    Case("sweeps", 0.95, epochs=2, block=16),
+    Case("sweeps", 0.95, epochs=2, granularity=Granularity.BLOCK_16),
     Case("sweeps-random", 0.97),
     Case("sweeps-gradient", 0.97),
     Case("sweeps-none", 0.97),
@@ -105,6 +104,6 @@ class Bar:
 BARS = (
     Bar(Case("sweeps", 0.97), 0.5),
     Bar(Case("sweeps", 0.97, bits=3), 0.6, 30_000),
-    Bar(Case("sweeps", 0.95, epochs=2, block=16), 0.35),
+    Bar(Case("sweeps", 0.95, epochs=2, granularity=Granularity.BLOCK_16), 0.35),
     Bar(Case("sweeps", 0.99, epochs=2), 1.0),
 )

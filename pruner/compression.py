@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from pruner.granularity import BLOCKS, Granularity
 from pruner.sweep import RegenerateBy
 from trainer.models import SpikingNet
 from trainer.quant import WeightBits
-from trainer.tables import require
+from trainer.tables import read_table, require
 
 
 class Rank(Enum):
@@ -32,8 +33,8 @@ class Compression:
     """Width of layers that hear the input, where it differs."""
     last: int | str | None = None
     """Width of layers that feed the output, where it differs."""
-    block: int = 1
-    """Neighbouring outputs that keep or lose an input together: the runtime's 1xB blocks."""
+    granularity: Granularity = Granularity.WEIGHT
+    """What lives and dies together; channels go whole, with all they hear and tell, and nothing else does."""
     readout: float = 0.5
     """Share of the living weights that layers feeding the output keep (of at most a third of the budget)."""
     fan_in: int = 32
@@ -52,6 +53,11 @@ class Compression:
     sweep_damping: float = 0.01
     """Ridge of a sweep's steps, relative to the mean of the second moment's diagonal."""
 
+    @property
+    def block(self) -> int:
+        """Neighbouring outputs that keep or lose an input together: the runtime's 1xB blocks."""
+        return BLOCKS.get(self.granularity, 1)
+
     @classmethod
     def sbc(cls, sparsity: float, bits: int | str | None = None) -> Compression:
         """Spiking Brain Compression (arXiv 2506.03996) as far as it is published: every module alone, on the
@@ -59,15 +65,24 @@ class Compression:
         differ: weights go in rounds of a tenth of those left, not one by one."""
         return cls(sparsity, bits, fan_in=0, round_share=0.9, rank=Rank.LAMP, sequential=False, sweeps=0)
 
+    @classmethod
+    def from_table(cls, table: Mapping[str, object]) -> Compression:
+        """The wish of a parsed ``[compress]`` table; widths may be numbers or texts."""
+        widths = {key: table[key] for key in ("bits", "first", "last") if key in table}
+        rest = read_table(cls, {k: v for k, v in table.items() if k not in widths}, "compress")
+        for key, value in widths.items():
+            known = str(value) in {width.value[0] for width in WeightBits}
+            require(known, f"compress.{key}", value, "8, 4, 3, 2 or 'ternary'")
+        return replace(rest, **{key: str(value) for key, value in widths.items()})  # type: ignore[arg-type]
+
     def __post_init__(self) -> None:
-        require(0.0 <= self.sparsity < 1.0, "compression.sparsity", self.sparsity, "0 to below 1")
-        require(self.block >= 1, "compression.block", self.block, "at least 1")
-        require(0.0 < self.readout <= 1.0, "compression.readout", self.readout, "above 0 to 1")
-        require(self.fan_in >= 0, "compression.fan_in", self.fan_in, "0 or more")
-        require(0.0 < self.round_share < 1.0, "compression.round_share", self.round_share, "between 0 and 1")
-        require(self.sweeps >= 0, "compression.sweeps", self.sweeps, "0 or more")
-        require(0.0 <= self.swap <= 1.0, "compression.swap", self.swap, "0 to 1")
-        require(self.sweep_damping > 0, "compression.sweep_damping", self.sweep_damping, "above 0")
+        require(0.0 <= self.sparsity < 1.0, "compress.sparsity", self.sparsity, "0 to below 1")
+        require(0.0 < self.readout <= 1.0, "compress.readout", self.readout, "above 0 to 1")
+        require(self.fan_in >= 0, "compress.fan_in", self.fan_in, "0 or more")
+        require(0.0 < self.round_share < 1.0, "compress.round_share", self.round_share, "between 0 and 1")
+        require(self.sweeps >= 0, "compress.sweeps", self.sweeps, "0 or more")
+        require(0.0 <= self.swap <= 1.0, "compress.swap", self.swap, "0 to 1")
+        require(self.sweep_damping > 0, "compress.sweep_damping", self.sweep_damping, "above 0")
         for bits in (self.bits, self.first, self.last):
             if bits is not None:
                 WeightBits.of(bits)
@@ -88,8 +103,8 @@ class Calibration:
 
     def __post_init__(self) -> None:
         for key in ("samples", "batch_size"):
-            require(getattr(self, key) >= 1, f"calibration.{key}", getattr(self, key), "at least 1")
-        require(self.damping >= 0, "calibration.damping", self.damping, "0 or more")
+            require(getattr(self, key) >= 1, f"compress.calibration.{key}", getattr(self, key), "at least 1")
+        require(self.damping >= 0, "compress.calibration.damping", self.damping, "0 or more")
 
 
 @dataclass(frozen=True)

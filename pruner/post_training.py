@@ -15,7 +15,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from pruner.columns import pooled, run_length, run_sizes, spread
 from pruner.compression import Calibration, Compressed, Compression, Rank
+from pruner.granularity import Granularity
 from pruner.hessian import Moments, Passes, Site, dense_moments, layer_sites, paired_moments
 from pruner.importance import importances
 from pruner.install import alone, install
@@ -87,7 +89,7 @@ class Calibrated:
         budget = int((1.0 - wish.sparsity) * self.total + 1e-6)
         if budget < len(self.layers):
             raise ConfigError(
-                f"compression.sparsity: found {wish.sparsity}, which leaves {budget} of {self.total} "
+                f"compress.sparsity: found {wish.sparsity}, which leaves {budget} of {self.total} "
                 f"weights, expected at least one for each of {len(self.layers)} layers"
             )
         work = _Work(self, wish, budget)
@@ -129,7 +131,8 @@ class _Work:
 
     def run(self) -> SpikingNet:
         masks = self._settled_neurons()
-        chosen = self._allocate(masks)
+        channels = self.wish.granularity is Granularity.CHANNEL
+        chosen = masks if channels else self._allocate(masks)
         net = copy.deepcopy(self.source.net)
         for name, site in self.source.sites.items():
             problem, mask = self._shared[name], {key: chosen[key] for key in self._shared[name].parts}
@@ -219,18 +222,38 @@ class _Work:
             for chain in self.source._chains
         )
         share = 1.0
+        if self.wish.granularity is Granularity.CHANNEL:
+            return self.budget / self.source.total
         while wanted and share * 0.5**0.25 * wanted >= self.budget:
             share *= 0.5**0.5
         return share
 
     def _settled_neurons(self) -> Masks:
-        """What lives before the first round: never less than the budget, so fewer neurons go where needed."""
+        """What lives before the first round: never less than the budget, so fewer neurons go where needed.
+
+        Where whole channels are pruned it is all that lives: never more than the budget, and the most.
+        """
+        whole = self.wish.granularity is Granularity.CHANNEL
         while True:
             self.alive = self._neurons()
             masks = self._start_masks()
-            if self.share >= 1.0 or self._room(masks) >= self.budget:
+            room = self._room(masks)
+            if whole and room > self.budget:
+                self.share = self._smaller(room)
+            elif whole or self.share >= 1.0 or room >= self.budget:
                 return masks
-            self.share = min(1.0, self.share * 2.0**0.5)
+            else:
+                self.share = min(1.0, self.share * 2.0**0.5)
+
+    def _smaller(self, room: int) -> float:
+        """The next share of neurons to try; ConfigError where one of each population is too many."""
+        channels = sum(chain.channels for chain in self.source._chains)
+        if self.share * channels < 1.0 or not channels:
+            raise ConfigError(
+                f"compress.sparsity: found {self.wish.sparsity}, which leaves {self.budget} weights, "
+                f"expected at least the {room} of the smallest net of whole channels"
+            )
+        return self.share - 1.0 / channels
 
     def _room(self, masks: Masks) -> int:
         return sum(
@@ -240,7 +263,7 @@ class _Work:
 
     def _neurons(self) -> Alive:
         found: tuple[Chain, ...] = self.source._chains
-        key = ("neurons", self.share, self.wish.block)
+        key = ("neurons", self.share, self.wish.granularity)
         if key not in self.source._rounds:
             rows = {c.consumer: self._shared[c.consumer].parts[c.consumer] for c in found}
             self.source._rounds[key] = choose_neurons(
@@ -287,31 +310,31 @@ class _Work:
 
     def _narrow(self, masks: Masks, parts: Mapping[str, Rows], keep: int, *, shared: bool = False) -> Masks:
         """Rounds of pruning down to ``keep`` weights; ``shared`` rounds are kept for other wishes."""
-        sizes = {key: sizes_of(part) for key, part in parts.items()}
-        count = living(masks, parts)
-        step = 0
+        count, step, wish = living(masks, parts), 0, self.wish
         while count > keep:
-            step, count = step + 1, int(count * self.wish.round_share)
+            step, count = step + 1, int(count * wish.round_share)
             last = count <= keep
-            key = (
-                self.wish.rank,
-                self.share,
-                self.wish.block,
-                self.wish.round_share,
-                self.budget if last else step,
-            )
+            key = (wish.rank, self.share, wish.granularity, wish.round_share, self.budget if last else step)
             known = self.source._rounds.get(key) if shared else None
             if known is None:
-                quick = {name: part.to(torch.float32) for name, part in parts.items()}
-                saliency = {name: fit(part, masks[name]).saliency for name, part in quick.items()}
-                if self.wish.rank is Rank.LAMP:
-                    saliency = {name: lamp_like(one) for name, one in saliency.items()}
-                saliency = {name: with_best_first(one) for name, one in saliency.items()}
-                known = strongest(saliency, sizes, keep if last else count)
+                known = self._round_of(masks, parts, keep if last else count)
                 if shared and not last:
                     self.source._rounds[key] = known
             masks = known
         return dict(masks)
+
+    def _round_of(self, masks: Masks, parts: Mapping[str, Rows], keep: int) -> Masks:
+        """The strongest ``keep`` weights once each row is refitted on its mask."""
+        saliency, sizes, runs = {}, {}, {}
+        for name, part in parts.items():
+            layer = self.source.layers[name.partition("#")[0]]
+            run = runs[name] = run_length(layer, self.wish.granularity), part.fixed
+            found = pooled(fit(part.to(torch.float32), masks[name]).saliency, *run)
+            found = lamp_like(found) if self.wish.rank is Rank.LAMP else found
+            saliency[name] = with_best_first(found)
+            sizes[name] = run_sizes(sizes_of(part), masks[name], *run)
+        known = strongest(saliency, sizes, keep)
+        return {name: spread(mask, masks[name], *runs[name]) for name, mask in known.items()}
 
     def _quantizers(self, net: SpikingNet) -> dict[str, WeightQuantizer]:
         """The quantizers of ``net``, taken out of its layers until their weights are final."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from spikepress.cli_runs import SWEEP_EXAMPLE, TABLE_EXAMPLE, sweep, table
 from spikepress.progress import shown
+
+if TYPE_CHECKING:
+    from spikepress.budget import Budget
 
 app = typer.Typer(
     help="From a trained spiking neural network to a microcontroller: prune, compress, export, run, verify.",
@@ -84,18 +87,41 @@ def train(
     _tell(outcome.as_json(), outcome.sentence, as_json)
 
 
-@app.command(epilog="Example: spikepress prune runs/first --sparsity 0.9")
-def prune(
+@app.command(epilog="Example: spikepress prune runs/first --post-training --sparsity 0.97 --bits 3")
+def prune(  # noqa: PLR0913, PLR0917 - each is an option of the command
     run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory with a dense network.")],
     sparsity: Annotated[
         float | None, typer.Option(help="Weight sparsity to reach; default: the configuration's.")
     ] = None,
     criterion: Annotated[str | None, typer.Option(help="What decides which synapses go.")] = None,
+    post_training: Annotated[
+        bool,
+        typer.Option("--post-training", help="Prune and quantize without training; export and verify too."),
+    ] = False,
+    bits: Annotated[str | None, typer.Option(help="With --post-training: 8, 4, 3, 2 or ternary.")] = None,
+    most_bytes: Annotated[
+        int | None, typer.Option("--bytes", help="With --post-training: most bytes of the stored network.")
+    ] = None,
+    most_synops: Annotated[
+        float | None, typer.Option("--synops", help="With --post-training: most additions per sample.")
+    ] = None,
     data_dir: DataDir = None,
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Prune the trained network while it goes on learning, then fine-tune it in quantized form."""
+    from runtime.errors import ConfigError
+    from spikepress.budget import Budget
+
+    budget = Budget(sparsity, most_bytes, most_synops)
+    if post_training:
+        if criterion is not None or resume:
+            raise ConfigError("prune --post-training: found --criterion or --resume, expected neither")
+        _prune_after_training(run_dir, budget, bits, data_dir, as_json)
+    if bits is not None or budget.searches:
+        raise ConfigError(
+            "prune: found --bits, --bytes or --synops without --post-training, expected both or neither"
+        )
     from spikepress.pipeline import prune as run_prune
     from spikepress.pipeline import quantize as run_quantize
 
@@ -109,6 +135,27 @@ def prune(
         f"{pruned.sentence}\n{quantized.sentence}",
         as_json,
     )
+
+
+def _prune_after_training(
+    run_dir: Path, budget: Budget, bits: str | None, data_dir: Path | None, as_json: bool
+) -> NoReturn:
+    """Compress, export, verify; exit 1 where a leg departs."""
+    from spikepress.pipeline import compress, export
+    from spikepress.terminal import print_verification
+    from spikepress.verification import verify as run_verify
+
+    with shown() as notify:
+        outcome = compress(run_dir, budget=budget, bits=bits, data_dir=data_dir, notify=notify)
+        files = export(run_dir)
+        result = run_verify(run_dir, data_dir=data_dir, notify=notify)
+    size = files["spk"].stat().st_size
+    if as_json:
+        _print_json({"compressed": outcome.as_json(), "file_bytes": size, "verification": result.as_json()})
+    else:
+        typer.echo(f"{outcome.sentence}\n{files['spk']}: {size:,} bytes")
+        print_verification(result)
+    raise typer.Exit(0 if result.exact else 1)
 
 
 @app.command(epilog="Example: spikepress export runs/first --target spk --target onnx")

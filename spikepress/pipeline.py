@@ -19,6 +19,7 @@ from spikepress.rundir import RunDirectory, run_directory_of
 
 if TYPE_CHECKING:
     from runtime.objective import Objective
+    from spikepress.budget import Budget
     from spikepress.settings import Settings
     from trainer.callbacks import Callback
     from trainer.config import Config
@@ -132,6 +133,42 @@ def quantize(
     if widths.epochs == 0:
         return _finished(net, work, time.perf_counter())
     return _fit(net, work, (), notify)
+
+
+def compress(
+    run_dir: str | Path,
+    *,
+    budget: Budget | None = None,
+    bits: str | None = None,
+    data_dir: Path | None = None,
+    notify: Notify = silent,
+) -> Outcome:
+    """Prunes and quantizes the dense network of a run without training it, by the run's ``[compress]`` table
+    with ``bits`` and ``budget`` on top. Labels are used for the accuracies only."""
+    from pruner.post_training import Calibrated
+    from spikepress.budget import Budget, check_heard, within
+    from spikepress.settings import load_settings
+    from trainer import checkpoint
+
+    start = time.perf_counter()
+    run = run_directory_of(run_dir)
+    settings = load_settings(run)
+    budget = budget or Budget()
+    wish = settings.compress if bits is None else replace(settings.compress, bits=bits, first=None, last=None)
+    if budget.sparsity is not None:
+        wish = replace(wish, sparsity=budget.sparsity)
+    net = checkpoint.load(run.require(run.checkpoint("dense"), "spikepress train"))
+    data = _splits(settings, data_dir)
+    notify("calibrate", 0.0)
+    calibrated = Calibrated(net, data.train)
+    notify("compress", 0.0)
+    done = within(calibrated, wish, budget, data.validation)
+    check_heard(done.net, data.validation)
+    notify("compress", 1.0)
+    run.checkpoint("pruned").unlink(missing_ok=True)
+    run.checkpoint("pruned").with_suffix(".json").unlink(missing_ok=True)
+    outcome = _finished(done.net, _Work(run, "pruned-quantized", settings.config, data, False), start)
+    return replace(outcome, figures={"sample_passes": calibrated.sample_passes + done.sample_passes})
 
 
 @dataclass(frozen=True)

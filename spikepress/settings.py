@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from exporter.files import write_whole
+from pruner.compression import Compression
 from pruner.config import PruneConfig
 from runtime.errors import ConfigError
 from spikepress.rundir import RunDirectory
@@ -29,6 +30,8 @@ class Settings:
     prune: PruneConfig = field(default_factory=PruneConfig)
     prune_epochs: int = 10
     prune_lr: float = 2e-3
+    compress: Compression = field(default_factory=Compression)
+    """Post-training pruning; without widths of its own it takes those of ``[quantize]``."""
 
     @property
     def quantize(self) -> QuantizeConfig:
@@ -70,7 +73,16 @@ def parse_settings(text: str, folder: Path, name: str) -> Settings:
         PruneConfig.from_table(table),
         int(read_value(int, own.get("epochs", config.train.epochs), "prune.epochs")),
         float(read_value(float, own.get("lr", config.train.lr), "prune.lr")),
+        _compression(config),
     )
+
+
+def _compression(config: Config) -> Compression:
+    wish = Compression.from_table(config.compress or {})
+    if wish.bits is not None:
+        return wish
+    widths = config.quantize or QuantizeConfig()
+    return replace(wish, bits=widths.bits, first=wish.first or widths.first, last=wish.last or widths.last)
 
 
 def load_settings(run: RunDirectory) -> Settings:

@@ -186,6 +186,7 @@ class Config:
     train: TrainConfig = TrainConfig()
     quantize: QuantizeConfig | None = None
     prune: Mapping[str, object] | None = None
+    compress: Mapping[str, object] | None = None
     export: Mapping[str, object] | None = None
     folder: Path = Path()
 
@@ -195,7 +196,7 @@ class Config:
             raise ConfigError(f"config: found {found}, expected [[layers]] or [model] to say the network")
 
 
-SECTIONS = ("data", "input", "layers", "network", "model", "train", "quantize", "prune", "export")
+SECTIONS = ("data", "input", "layers", "network", "model", "train", "quantize", "prune", "compress", "export")
 
 
 def load(path: Path | str) -> Config:
@@ -237,6 +238,7 @@ def from_tables(tables: Mapping[str, object], folder: Path = Path()) -> Config:
         train=read_table(TrainConfig, _table(tables, "train"), "train"),
         quantize=read_table(QuantizeConfig, tables["quantize"], "quantize") if "quantize" in tables else None,
         prune=_table(tables, "prune") if "prune" in tables else None,
+        compress=_table(tables, "compress") if "compress" in tables else None,
         export=_table(tables, "export") if "export" in tables else None,
         folder=folder,
     )

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from pruner import Calibrated, Calibration, Compression, compress
+from pruner.granularity import Granularity
 from pruner.topology import prunable_layers
 from runtime.errors import ConfigError, ModelError
 from runtime.spec import Coding, InputSpec, Readout
@@ -126,13 +127,48 @@ def test_compensation_stays_nearer_to_the_dense_scores_than_magnitude_pruning(na
     assert lost["surgeon"] < lost["magnitude"]
 
 
-@pytest.mark.parametrize("block", [2, 4])
-def test_blocks_of_outputs_live_and_die_together(block):
+def test_blocks_of_outputs_live_and_die_together():
     net = mlp()
-    done = compress(net, samples(net), Compression(sparsity=0.5, block=block), CALIBRATION)
+    wish = Compression(sparsity=0.5, granularity=Granularity.BLOCK_4)
+    done = compress(net, samples(net), wish, CALIBRATION)
     for layer in prunable_layers(done).values():
-        grouped = (layer.mask != 0).view(-1, block, layer.weight.shape[1])
+        grouped = (layer.mask != 0).view(-1, 4, layer.weight.shape[1])
         assert bool((grouped == grouped[:, :1]).all())
+    assert total(net) * 0.5 - 4 < living(done) <= total(net) * 0.5
+
+
+def test_rows_of_a_kernel_live_and_die_together():
+    net = conv()
+    wish = Compression(sparsity=0.5, granularity=Granularity.KERNEL_ROW, fan_in=0)
+    done = compress(net, samples(net), wish, CALIBRATION)
+    for name in ("0", "2"):
+        mask = prunable_layers(done)[name].mask
+        assert bool((mask == mask[..., :1]).all())
+        assert 0 < float(mask.mean()) < 1
+    assert total(net) * 0.5 - 3 < living(done) <= total(net) * 0.5
+
+
+@pytest.mark.parametrize("name", ["mlp", "conv"])
+def test_channels_go_with_all_they_hear_and_tell(name):
+    net = NETS[name]()
+    wish = Compression(sparsity=0.5 if name == "mlp" else 0.1, granularity=Granularity.CHANNEL)
+    done = Calibrated(net, samples(net), CALIBRATION).compress(wish)
+    assert living(done.net) <= (1 - wish.sparsity) * total(net)
+    layers = prunable_layers(done.net)
+    producer, consumer = {"mlp": ("0", "2"), "conv": ("2", "5")}[name]
+    heard = (layers[producer].mask.flatten(1) != 0).any(1)
+    whole = (layers[producer].mask.flatten(1) != 0).all(1)
+    assert torch.equal(heard, whole)
+    assert 0 < int(heard.sum()) < len(heard)
+    told = (layers[consumer].mask != 0).any(0)
+    assert torch.equal(told.view(len(heard), -1).any(1), heard)
+
+
+def test_a_net_of_whole_channels_that_cannot_be_so_small_is_refused():
+    net = mlp()
+    wish = Compression(sparsity=0.9, granularity=Granularity.CHANNEL)
+    with pytest.raises(ConfigError, match="expected at least the 10 of the smallest net of whole channels"):
+        compress(net, samples(net), wish, CALIBRATION)
 
 
 def test_the_same_wish_gives_the_same_bits_twice_and_after_other_wishes():
@@ -177,10 +213,10 @@ def test_a_quantized_net_is_refused():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("sparsity", 1.0), ("block", 0), ("readout", 0.0), ("fan_in", -1), ("round_share", 1.0)],
+    [("sparsity", 1.0), ("readout", 0.0), ("fan_in", -1), ("round_share", 1.0)],
 )
 def test_values_that_cannot_work_are_refused_by_name(key, value):
-    with pytest.raises(ConfigError, match=f"compression.{key}: found"):
+    with pytest.raises(ConfigError, match=f"compress.{key}: found"):
         Compression(**{key: value})
 
 
