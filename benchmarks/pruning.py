@@ -227,13 +227,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     preset = PRESETS[options.preset]
     cases = [c for c in preset.cases if options.methods is None or c.method in options.methods]
-    for seed in options.seeds or preset.seeds:
-        bench = None
-        for case in cases[: options.cases]:
+    benches: dict[int, Bench] = {}
+    for case in cases[: options.cases]:
+        for seed in options.seeds or preset.seeds:
             if case.key(seed) in {key_of(row) for row in read_rows(options.out)}:
                 continue
-            bench = bench or Bench(preset, seed, options.runs)
-            row = bench.row(case)
+            if seed not in benches:
+                benches[seed] = Bench(preset, seed, options.runs)
+            row = benches[seed].row(case)
             print(json.dumps(row), flush=True)
             add_row(options.out, row, about(options.preset))
     if options.page is not None:

@@ -22,6 +22,9 @@ ELEMENTS = 1 << 24
 """Values of a layer's input held at once: 64 MB. Where there are more, fewer samples are looked at, spread
 evenly: 21,000 of 784 constant inputs."""
 
+FLOOR = 0.1
+"""Weight of a sample that nobody doubts, before all are brought to a mean of 1."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -69,7 +72,17 @@ def gather(pair: Pair, chain: Chain, importance: Tensor) -> Hidden:
         wanted=wanted,
         start=dense_forward * root[:, None],
         constant=constant,
+        weigh=doubts(wanted[:, 0]) if site.readout and len(wanted[0]) == 1 and len(wanted) > 1 else None,
     )
+
+
+def doubts(scores: Tensor) -> Tensor:
+    """(samples,): how much each sample's residue counts: more where the dense net's best two of the scores
+    (outputs, samples) are near to each other, since a small error there can turn the prediction."""
+    first, second = scores.topk(2, 0).values
+    margin = first - second
+    count = FLOOR + torch.exp(-2.0 * margin / margin.median().clamp_min(1e-30))
+    return (count / count.mean()).sqrt()
 
 
 def _gathered(pair: Pair, chain: Chain, producer: Prunable) -> tuple[Heard, Tensor]:

@@ -68,11 +68,14 @@ class Hidden:
     start: Tensor
     constant: Tensor | None = None
     """(rows,) trace of the consumer's bias where it has one."""
+    weigh: Tensor | None = None
+    """(samples,) factor of each sample's residue; ``wanted`` comes without it."""
     accepted: int = 0
     swapped: int = 0
     residue: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
+        self.wanted = self.weighed(self.wanted)
         self.residue = self.wanted - self._drive(self.answers())
 
     @property
@@ -84,13 +87,26 @@ class Hidden:
     def answer(self, number: int) -> Tensor:
         """What the consumer reads of one neuron as it is: (rows, samples)."""
         alive = self.mask[number].nonzero()[:, 0]
-        return self.units[number].answer(self.heard.current(alive, self.weight[number, alive]))
+        return self.answer_of(number, alive, self.weight[number, alive])
+
+    def answer_of(self, number: int, index: Tensor, weight: Tensor) -> Tensor:
+        """What it would read of a neuron with weights (n,) on inputs ``index`` (n,)."""
+        return self.weighed(self.units[number].answer(self.heard.current(index, weight)))
+
+    def slopes(self, number: int) -> Slopes:
+        """Slopes of one neuron at its latest answer."""
+        found = self.units[number].slopes()
+        return replace(found, near=self.weighed(found.near))
+
+    def weighed(self, values: Tensor) -> Tensor:
+        """Values (..., samples), each as much as its sample counts."""
+        return values if self.weigh is None else values * self.weigh
 
     def answers(self) -> Tensor:
         """(neurons [+ 1], rows, samples)."""
         found = [self.answer(number) for number in range(len(self.units))]
         if self.constant is not None:
-            found.append(self.constant[:, None].expand_as(found[0]))
+            found.append(self.weighed(self.constant[:, None].expand_as(found[0])))
         return torch.stack(found)
 
     def _drive(self, answers: Tensor) -> Tensor:
@@ -150,9 +166,9 @@ def _each_pull(hidden: Hidden, numbers: list[int], rules: Rules) -> Tensor:
     slopes: list[Slopes] = []
     for number in numbers:
         hidden.answer(number)
-        found = hidden.units[number].slopes()
+        found = hidden.slopes(number)
         if rules.by is RegenerateBy.GRADIENT:
-            found = replace(found, near=torch.ones_like(found.near))
+            found = replace(found, near=hidden.weighed(torch.ones_like(found.near)))
         slopes.append(found)
     return hidden.heard.pull(slopes, torch.stack([_seen(hidden, number) for number in numbers]))
 
@@ -177,7 +193,7 @@ def _visit(hidden: Hidden, group: list[int], pull: Tensor | None, rules: Rules) 
 def _normal(hidden: Hidden, number: int, index: Tensor, rules: Rules) -> tuple[Tensor, Tensor]:
     """Damped normal equations of a change of one neuron's weights."""
     size = float(hidden.forward[:, number].square().sum())
-    moment, along = hidden.heard.normal(index, hidden.units[number].slopes(), _seen(hidden, number))
+    moment, along = hidden.heard.normal(index, hidden.slopes(number), _seen(hidden, number))
     moment = moment.double() * size
     ridge = rules.damping * float(moment.diagonal().mean()) + 1e-12
     return moment + ridge * torch.eye(len(moment), dtype=torch.float64), along.double()
@@ -198,13 +214,13 @@ def _move(hidden: Hidden, number: int, living: Tensor, rules: Rules) -> bool:
     """Refit one neuron on its living inputs, if that helps."""
     if not len(living) or not bool((hidden.forward[:, number] != 0).any()):
         return False
-    old, unit = hidden.weight[number, living], hidden.units[number]
+    old = hidden.weight[number, living]
     before = hidden.answer(number)
     moment, along = _normal(hidden, number, living, rules)
     step = torch.linalg.solve(moment, along).float()
     for share in STEPS:
         new = old + share * step
-        after = unit.answer(hidden.heard.current(living, new))
+        after = hidden.answer_of(number, living, new)
         if _change(hidden, number, before, after) < 0:
             hidden.weight[number, living] = new
             _take(hidden, number, before, after)
@@ -281,7 +297,7 @@ def round_sweep(hidden: Hidden, width: WeightBits, rules: Rules) -> Tensor:
 
 
 def _round(hidden: Hidden, number: int, living: Tensor, width: WeightBits, rules: Rules) -> float:
-    unit, before = hidden.units[number], hidden.answer(number)
+    before = hidden.answer(number)
     old = hidden.weight[number, living].double()
     if bool((hidden.forward[:, number] != 0).any()):
         moment, along = _normal(hidden, number, living, rules)
@@ -299,7 +315,7 @@ def _round(hidden: Hidden, number: int, living: Tensor, width: WeightBits, rules
     weight = torch.stack([target for _, target in candidates])
     rows = Rows(moment, weight @ moment, weight, torch.ones(len(weight)), fixed)
     rounded = round_rows(rows, weight, torch.ones_like(weight, dtype=torch.bool), scale, width).float()
-    answers = [unit.answer(hidden.heard.current(living, one)) for one in rounded]
+    answers = [hidden.answer_of(number, living, one) for one in rounded]
     changes = [_change(hidden, number, before, after) for after in answers]
     best = min(range(len(changes)), key=changes.__getitem__)
     hidden.weight[number, living] = rounded[best]

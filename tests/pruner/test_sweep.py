@@ -13,7 +13,7 @@ from pruner import Calibrated, Calibration, Compression
 from pruner.heard import Held, Slopes, Stepped
 from pruner.hessian import Passes, layer_sites
 from pruner.neuron_choice import chains
-from pruner.recovery import Pair, gather, sweepable, write_back
+from pruner.recovery import Pair, doubts, gather, sweepable, write_back
 from pruner.sweep import RegenerateBy, Rules, round_sweep, sweep
 from pruner.topology import prunable_layers
 from pruner.unit import Unit, decay_of
@@ -159,6 +159,13 @@ def test_the_residue_that_is_kept_is_that_of_the_net_written_back():
     _, _, again = problem(net, small, 1)
     torch.testing.assert_close(again.residue, hidden.residue, atol=1e-3, rtol=1e-3)
     assert again.loss == pytest.approx(hidden.loss, rel=1e-3)
+
+
+def test_samples_in_doubt_count_more_and_all_count_one_on_average():
+    scores = torch.tensor([[3.0, 1.0, 9.0], [0.0, 1.1, 1.0]])
+    found = doubts(scores)
+    assert found[1] > found[0] > found[2] > 0
+    assert float(found.square().mean()) == pytest.approx(1.0)
 
 
 def test_groups_of_neurons_trade_inputs_together():
