@@ -72,7 +72,7 @@ def choose_neurons(
     """
     alive = {chain.population: torch.ones(chain.channels, dtype=torch.bool) for chain in found}
     total = sum(chain.channels for chain in found)
-    count, keep = total, int(share * total)
+    count, keep = total, max(len(found) * block, int(share * total))
     while count > keep:
         count = max(keep, int(count * round_share))
         score = {c.population: _lost(c, rows[c.consumer], alive[c.population], block) for c in found}
