@@ -14,6 +14,8 @@ from collections.abc import Sequence
 BENCHMARKS = {
     "training_step": "a training step beside snnTorch and SpikingJelly",
     "formats": "every encoding against the entropy bounds",
+    "gathering": "what gathering criticality costs a training step",
+    "rivals": "training-time pruning methods side by side, and the seed's loop against its controls",
     "digits": "the demonstration's chain over five seeds",
     "pruning": "every way to prune, on one small network",
     "examples": "the example configurations on their data sets",

@@ -6,6 +6,7 @@ from pruner.compression import Calibration, Compressed, Compression
 from pruner.config import PruneConfig
 from pruner.mask import MaskSet
 from pruner.method import Begins, Method
+from pruner.one_shot import one_shot
 from pruner.post_training import Calibrated, compress
 from pruner.probe import Membrane
 from pruner.registry import ALLOCATIONS, CRITERIA, KERNELS, METHODS, NORMALIZATIONS, SCHEDULES
@@ -30,4 +31,5 @@ __all__ = [
     "Pruning",
     "attach",
     "compress",
+    "one_shot",
 ]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pruner.criticality import Average, channel_mean
+from trainer.held import held
 
 Normalize = Callable[[Tensor], Tensor]
 
@@ -23,7 +24,9 @@ class ActivityMeter:
     @torch.no_grad()
     def see(self, x: Tensor) -> None:
         """``x`` is (steps, batch, channels, *positions)."""
-        self.average.add(channel_mean(x.abs()), math.prod(x.shape[:2]))
+        once = held(x)
+        seen = x if once is None else once[None]
+        self.average.add(channel_mean(seen.abs()), math.prod(x.shape[:2]))
 
 
 class Averaging(Protocol):

@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from pruner.criticality import by_mean, by_rank, criticality
+from pruner.gauges import ActivityMeter
 from pruner.meters import Meters
 from pruner.registry import KERNELS, NORMALIZATIONS
 from tests.pruner.nets import conv, events, mlp, recurrent
+from trainer.held import hold
 from trainer.neuron import Neuron
 from trainer.surrogate import Surrogate, SurrogateShape
 
@@ -213,3 +215,14 @@ def test_a_threshold_a_channel_and_a_negative_one_are_units_too() -> None:
     found = criticality(u, torch.tensor([1.0, 2.0, -2.0]), Surrogate(SurrogateShape.TRIANGLE, 1.0))
     assert found.tolist() == pytest.approx([0.5, 0.5, 0.5])
     assert u.tolist() == [[[0.5, 3.0, -1.0]]]
+
+
+def test_a_constant_input_is_averaged_from_the_one_step_it_is() -> None:
+    x = torch.rand(4, 6, generator=torch.Generator().manual_seed(0))
+    meters = [ActivityMeter(), ActivityMeter()]
+    meters[0].see(hold(x, 5))
+    meters[1].see(hold(x, 5).contiguous())
+    found, expected = (meter.average for meter in meters)
+    assert found.weight == expected.weight == 20
+    assert found.total is not None
+    torch.testing.assert_close(found.value(), expected.value(), rtol=1e-6, atol=0.0)
