@@ -49,6 +49,19 @@ def check_sums(program: Program) -> None:
             _check_targets(population, into)
 
 
+def largest_total(program: Program, number: int) -> float:
+    """Largest |current| of a step that any input could bring to a neuron of population ``number``."""
+    population, payloads = program.populations[number], largest_payloads(program)
+    assert isinstance(population, NeuronPopulation)
+    targets = math.prod(population.current_shape or population.shape)
+    total = np.zeros(targets)
+    for p in program.projections:
+        if p.post == number:
+            current = _Current(program, p, payloads[p.pre], _magnitude(program.tables[p.table]))
+            total += current.largest(0, targets, targets)
+    return float(total.max())
+
+
 def _check_targets(population: NeuronPopulation, into: list[_Current]) -> None:
     targets = math.prod(population.current_shape or population.shape)
     size = max(WINDOW, sum(current.stored for current in into) // 4)

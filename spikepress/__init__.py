@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from spikepress.card import info
     from spikepress.catalog import Device, Verdict, devices
     from spikepress.demonstration import demo
+    from spikepress.emulation import Emulation, emulate
     from spikepress.exactness import LayerActivity, LegResult, Place
+    from spikepress.firmware import FirmwareOptions
     from spikepress.page import Report
     from spikepress.pipeline import Outcome, export, prune, quantize, run, train
     from spikepress.reporting import report
@@ -27,6 +29,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Device",
+    "Emulation",
+    "FirmwareOptions",
     "LayerActivity",
     "LegResult",
     "Outcome",
@@ -42,6 +46,7 @@ __all__ = [
     "bench",
     "demo",
     "devices",
+    "emulate",
     "export",
     "info",
     "prune",
@@ -61,6 +66,9 @@ _HOMES = {
     "Verdict": "spikepress.catalog",
     "devices": "spikepress.catalog",
     "demo": "spikepress.demonstration",
+    "Emulation": "spikepress.emulation",
+    "emulate": "spikepress.emulation",
+    "FirmwareOptions": "spikepress.firmware",
     "LayerActivity": "spikepress.exactness",
     "LegResult": "spikepress.exactness",
     "Place": "spikepress.exactness",

@@ -158,14 +158,14 @@ def _prune_after_training(
     raise typer.Exit(0 if result.exact else 1)
 
 
-@app.command(epilog="Example: spikepress export runs/first --target spk --target onnx")
+@app.command(epilog="Example: spikepress export runs/first --target c --device stm32f100rb --output fw")
 def export(
     model: Model,
     target: Annotated[
-        list[str] | None, typer.Option(help="spk or onnx; may be repeated; default: both.")
+        list[str] | None, typer.Option(help="spk, onnx or c; may be repeated; default: spk and onnx.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for the files; default: the run directory.")
+        Path | None, typer.Option("--output", "-o", help="Folder for the files; default: the run directory.")
     ] = None,
     objective: Annotated[
         str, typer.Option(help="What tables are stored for: flash, speed or balanced.")
@@ -174,15 +174,38 @@ def export(
         str | None,
         typer.Option(help="One encoding for all tables; archive is the smallest, for storage only."),
     ] = None,
+    device: Annotated[str | None, typer.Option(help="For c: the device to write for.")] = None,
+    name: Annotated[str, typer.Option(help="For c: what every symbol begins with.")] = "snn",
     as_json: AsJson = False,
 ) -> None:
     """Turn a run's network into integers and write it for one or more targets."""
+    from spikepress.firmware import FirmwareOptions
     from spikepress.pipeline import export as run_export
 
     targets = tuple(target or ("spk", "onnx"))
-    written = run_export(model, targets=targets, output=output, objective=objective, encoding=encoding)
-    files = {name: {"path": str(path), "bytes": path.stat().st_size} for name, path in written.items()}
+    firmware = None if device is None else FirmwareOptions(device, name)
+    written = run_export(
+        model, targets=targets, output=output, objective=objective, encoding=encoding, firmware=firmware
+    )
+    files = {kind: {"path": str(path), "bytes": _bytes(path)} for kind, path in written.items()}
     _tell(files, "\n".join(f"{x['path']}: {x['bytes']:,} bytes" for x in files.values()), as_json)
+
+
+@app.command(epilog="Example: spikepress emulate fw --samples 20")
+def emulate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder from `export --target c`.")],
+    data: Data = None,
+    data_dir: DataDir = None,
+    samples: Annotated[int, typer.Option(min=1, help="Test samples to run.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Build a firmware folder and run it on an emulated core; exit 1 when any value differs."""
+    from spikepress.emulation import emulate as run_emulation
+
+    with shown() as notify:
+        result = run_emulation(folder, data=data, data_dir=data_dir, samples=samples, notify=notify)
+    _tell(result.as_json(), result.sentence, as_json)
+    raise typer.Exit(0 if result.mismatches == 0 else 1)
 
 
 @app.command(epilog="Example: spikepress run runs/first --samples 100")
@@ -208,7 +231,11 @@ def run(
 def verify(
     model: Model,
     legs: Annotated[
-        str, typer.Option(help="Legs to hold against the reference, comma separated.")
+        str,
+        typer.Option(
+            help="Legs to hold against the reference, comma separated: torch, runtime, onnx; host (C on this"
+            " computer), cortex-m0, cortex-m3, cortex-m4, cortex-m33, rv32i, rv32ec (C on an emulated core)."
+        ),
     ] = "torch,runtime,onnx",
     data: Data = None,
     data_dir: DataDir = None,
@@ -336,6 +363,13 @@ def bench(
         _print_json(result.as_json())
     else:
         print_timings(result)
+
+
+def _bytes(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    return sum(
+        file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()
+    )
 
 
 def _tell(values: object, words: str, as_json: bool) -> None:

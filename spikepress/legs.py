@@ -1,11 +1,11 @@
-"""The legs of Contract 3: the same network, run four ways that share no neuron or synapse code."""
+"""The legs of Contract 3: the same network, run in ways that share no neuron or synapse code."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from exporter import graph_file
 from exporter.graph import Graph
 from exporter.wiring import neurons, synapses
 from runtime.errors import ConfigError, ModelError
+from runtime.program import Program
 from runtime.spec import IntegerNeuron, Readout
 from runtime.trace import Trace
 from spikepress import onnx_session
@@ -27,6 +28,19 @@ class Leg(Enum):
     TORCH = "torch"
     RUNTIME = "runtime"
     ONNX = "onnx"
+    HOST = "host"
+    """Generated C on this computer, stopped at undefined behavior."""
+    CORTEX_M0 = "cortex-m0"
+    CORTEX_M3 = "cortex-m3"
+    CORTEX_M4 = "cortex-m4"
+    CORTEX_M33 = "cortex-m33"
+    RV32I = "rv32i"
+    RV32EC = "rv32ec"
+    """Generated C on an emulated core."""
+
+
+QUICK = (Leg.TORCH, Leg.RUNTIME, Leg.ONNX)
+"""The legs that need no compiler."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +77,9 @@ def reference_leg(artifacts: Artifacts, coded: Coded) -> Trace:
 
 def runtime_leg(artifacts: Artifacts, coded: Coded) -> Trace:
     """The accumulate-only engine on the ``.spk`` file."""
-    from runtime import container
     from runtime.engine import Engine
 
-    program = container.read(artifacts.run.require(artifacts.run.program, "spikepress export"))
-    trace = Engine(program).run(coded, trace=True).trace
+    trace = Engine(_program(artifacts)).run(coded, trace=True).trace
     assert trace is not None
     return trace
 
@@ -83,6 +95,27 @@ def torch_leg(artifacts: Artifacts, coded: Coded) -> Trace:
     spikes = {name: _kept(found_spikes[name].numpy(), index) for name, index in kept.items()}
     membranes = {name: _kept(found_membranes[name].numpy(), index) for name, index in kept.items()}
     return trace_of(artifacts.graph, spikes, membranes)
+
+
+def host_leg(artifacts: Artifacts, coded: Coded) -> Trace:
+    """The ``.spk`` file as C on this computer."""
+    from spikepress.tools.host import run_program
+
+    return run_program(_program(artifacts), coded)
+
+
+def core_leg(leg: Leg, artifacts: Artifacts, coded: Coded) -> Trace:
+    """The ``.spk`` file as C on an emulated core."""
+    from exporter.targets.c_cores import CORES
+    from spikepress.tools.cross import run_on_core
+
+    return run_on_core(_program(artifacts), CORES[leg.value], coded)
+
+
+def _program(artifacts: Artifacts) -> Program:
+    from runtime import container
+
+    return container.read(artifacts.run.require(artifacts.run.program, "spikepress export"))
 
 
 def _kept(values: NDArray[np.int32], index: NDArray[np.int64] | None) -> NDArray[np.int32]:
@@ -112,6 +145,8 @@ LEGS: Mapping[Leg, Callable[[Artifacts, Coded], Trace]] = {
     Leg.TORCH: torch_leg,
     Leg.RUNTIME: runtime_leg,
     Leg.ONNX: onnx_leg,
+    Leg.HOST: host_leg,
+    **{leg: partial(core_leg, leg) for leg in Leg if leg not in (*QUICK, Leg.HOST)},
 }
 
 

@@ -20,6 +20,7 @@ from spikepress.rundir import RunDirectory, run_directory_of
 if TYPE_CHECKING:
     from runtime.objective import Objective
     from spikepress.budget import Budget
+    from spikepress.firmware import FirmwareOptions
     from spikepress.settings import Settings
     from trainer.callbacks import Callback
     from trainer.config import Config
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from trainer.models import SpikingNet
 
 TARGETS = ("spk", "onnx")
+FIRMWARE = "c"
 
 
 @dataclass(frozen=True)
@@ -267,22 +269,50 @@ def export(
     output: str | Path | None = None,
     objective: str = "flash",
     encoding: str | None = None,
+    firmware: FirmwareOptions | None = None,
 ) -> dict[str, Path]:
-    """Writes the quantized network of a run for each target; returns the files by target.
+    """Writes the quantized network of a run for each target; returns the files, or for C the folder.
 
     Tables of a ``.spk`` file are stored for fewest bytes (``flash``), least time of an event (``speed``) or
     both (``balanced``), or all in ``encoding``, ``archive`` among them, which is for storage only. The
-    graphs that ``verify`` and ``report`` read are written beside them.
+    graphs that ``verify`` and ``report`` read are written beside them. Target ``c`` wants ``firmware`` and
+    takes the tables of the run's ``model.spk`` (made if it is not there), or all in ``encoding``.
     """
+    _check_targets(targets, objective, firmware)
+    others = tuple(target for target in targets if target != FIRMWARE)
+    written: dict[str, Path] = {}
+    if others:
+        from spikepress.lowering import write_targets
+
+        run = run_directory_of(model)
+        where = run if output is None else RunDirectory(output).create()
+        written = write_targets(run, others, where, objective=_named(objective), encoding=encoding)
+    if firmware is not None:
+        written[FIRMWARE] = _export_firmware(model, output, replace(firmware, layout=encoding))
+    return written
+
+
+def _check_targets(targets: Sequence[str], objective: str, firmware: FirmwareOptions | None) -> None:
+    known = (*TARGETS, FIRMWARE)
+    for target in targets:
+        if target not in known:
+            raise ConfigError(f"export --target: found {target!r}, expected one of {', '.join(known)}")
+    if (FIRMWARE in targets) != (firmware is not None):
+        raise ConfigError("export: found --target c or --device alone, expected both or neither")
+    if _named(objective).value != "flash" and firmware is not None:
+        raise ConfigError(
+            f"export --objective: found {objective!r} for target c, expected --encoding to choose its tables"
+        )
+
+
+def _export_firmware(model: str | Path, output: str | Path | None, options: FirmwareOptions) -> Path:
+    from spikepress.firmware import export_firmware
     from spikepress.lowering import write_targets
 
-    for target in targets:
-        if target not in TARGETS:
-            raise ConfigError(f"export --target: found {target!r}, expected one of {', '.join(TARGETS)}")
-    chosen = _named(objective)
     run = run_directory_of(model)
-    where = run if output is None else RunDirectory(output).create()
-    return write_targets(run, tuple(targets), where, objective=chosen, encoding=encoding)
+    if Path(model).is_dir() and not run.program.exists():
+        write_targets(run, ("spk",), run)
+    return export_firmware(model, run.path / "firmware" if output is None else output, options)
 
 
 def _named(objective: str) -> Objective:

@@ -33,7 +33,7 @@ def saturated(artifacts: Artifacts, seen: Trace, folder: Path, legs: tuple[Leg, 
         checkpoint = artifacts.run.quantized_checkpoint()
         for file in (checkpoint, checkpoint.with_suffix(".json")):
             shutil.copy(file, folder / file.name)
-    if Leg.RUNTIME in legs:
+    if set(legs) - {Leg.TORCH, Leg.ONNX}:
         from exporter.targets import spk
 
         spk.export(lower(final), run.program)

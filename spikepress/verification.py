@@ -14,13 +14,13 @@ from runtime.coding import encode_input
 from runtime.errors import ConfigError
 from runtime.trace import Trace
 from spikepress.exactness import LayerActivity, LegResult, activity, compare
-from spikepress.legs import LEGS, Artifacts, Coded, Leg, integer_parameters, leg_of, reference_leg
+from spikepress.legs import LEGS, QUICK, Artifacts, Coded, Leg, integer_parameters, leg_of, reference_leg
 from spikepress.progress import Notify, silent
 from spikepress.rundir import run_directory_of
 from spikepress.samples import raw_samples, stress_samples
 from spikepress.saturation import saturated
 
-ALL_LEGS = tuple(leg.value for leg in Leg)
+DEFAULT_LEGS = tuple(leg.value for leg in QUICK)
 
 CHUNK = 64
 """Samples traced at once: bounds memory at about 100 MB for a 28 x 28 x 16 layer over 8 steps."""
@@ -67,7 +67,7 @@ def _departure(leg: LegResult, where: str) -> str:
 def verify(
     model: str | Path,
     *,
-    legs: Sequence[str] = ALL_LEGS,
+    legs: Sequence[str] = DEFAULT_LEGS,
     data: str | None = None,
     data_dir: Path | None = None,
     samples: int = 200,

@@ -19,6 +19,7 @@ from exporter.targets.c_synapses import (
     split_of,
     window_grid,
 )
+from runtime.bounds import largest_total
 from runtime.errors import UnsupportedError
 from runtime.program import GatePopulation, NeuronPopulation, Program, Window, n_neurons
 from runtime.spec import Fire, IntegerNeuron, Readout, Reset, SynapticOrder
@@ -234,12 +235,25 @@ def _reset(model: IntegerNeuron) -> str:
 
 
 def _scores(program: Program, model: IntegerNeuron) -> str:
-    widest = max(-model.v_min, model.v_max)
-    payload = (1 << model.payload_bits) - 1
-    most = {Readout.MEMBRANE_SUM: widest, Readout.COUNT: payload}.get(program.readout, 0)
-    if most * program.input.n_steps >= 1 << 31:
+    """How the scores are kept, once they are known to fit 32 bits; UnsupportedError otherwise."""
+    steps, most = program.input.n_steps, 0
+    if program.readout is Readout.COUNT:
+        most = ((1 << model.payload_bits) - 1) * steps
+    elif program.readout is Readout.MEMBRANE_SUM:
+        most = min(steps * max(-model.v_min, model.v_max), _summed_membrane(program, model))
+    if most >= 1 << 31:
         raise UnsupportedError(
-            f"readout {program.readout.value}: found scores that could reach {most * program.input.n_steps},"
-            f" expected them below 2^31"
+            f"readout {program.readout.value}: found scores that could reach {most}, expected them below 2^31"
         )
-    return program.readout.value
+    return str(program.readout.value)
+
+
+def _summed_membrane(program: Program, model: IntegerNeuron) -> int:
+    """Bound of a silent neuron's membranes, summed over a sample: no leak lets them grow by more than the
+    largest current of a step (and 1 for two floors)."""
+    steps = program.input.n_steps
+    if model.fire is not Fire.SILENT:
+        return 1 << 62
+    drive = largest_total(program, program.output) * (steps if model.synaptic_leak is not None else 1)
+    step = drive + max(map(abs, model.bias_q)) + 1
+    return int(steps * max(map(abs, model.start_q)) + step * steps * (steps + 1) / 2) + 1

@@ -29,6 +29,8 @@ from runtime.program import GatePopulation, NeuronPopulation, Program, n_neurons
 from runtime.spec import Coding
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+NETWORK = ("net.h", "net_data.h", "net_data.c", "snn_api.h", "snn.c")
+WATCHERS = ("watch.h", "watch.c", "host.c", "core.c")
 CODINGS = (Coding.EVENTS, Coding.DIRECT)
 MOST_FRAME_BITS = 16
 
@@ -123,15 +125,21 @@ def _refuse(program: Program, plan: MemoryPlan) -> None:
 def sources(firmware: Firmware) -> dict[str, str]:
     """The network's C files by name."""
     context = context_of(firmware)
-    names = ("net.h", "net_data.h", "net_data.c", "snn_api.h", "snn.c", "watch.h", "watch.c", "host.c")
-    return {name: render(f"{name}.j2", context) for name in names}
+    return {name: render(f"{name}.j2", context) for name in NETWORK}
+
+
+def watchers(firmware: Firmware) -> dict[str, str]:
+    """The C files by name that let tests see every spike and membrane, on a computer and on a core."""
+    context = context_of(firmware)
+    return {name: render(f"{name}.j2", context) for name in WATCHERS}
 
 
 def write_files(files: Mapping[str, str], folder: str | Path) -> None:
     """Write text files into ``folder``, which is made if it is not there; OutputError where it cannot be."""
     where = Path(folder)
     try:
-        where.mkdir(parents=True, exist_ok=True)
+        for parent in {(where / name).parent for name in files}:
+            parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OutputError(f"{where}: found {reason}, expected a folder that can be written") from error
@@ -178,6 +186,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,
+        keep_trailing_newline=True,
     )
     found.filters["c_int"] = lambda value: "(-2147483647 - 1)" if value == -(1 << 31) else str(value)
     return found

@@ -136,9 +136,15 @@ class Synapse:
     """Column of an event in a diagonal."""
 
     @property
+    def once_read(self) -> bool:
+        """Whether a row is read once an event and each weight added for every bit of the payload, because
+        reading costs more than adding; else the row is read once a bit."""
+        return self.source.graded and self.table.encoding in STREAMS
+
+    @property
     def shifted(self) -> bool:
         """Whether a row is added with a shift."""
-        return self.source.graded or self.left > 0
+        return not self.once_read and (self.source.graded or self.left > 0)
 
 
 def synapse_of(

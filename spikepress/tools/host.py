@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.plan import PlanOptions, plan
-from exporter.targets.c_source import Firmware, describe, sources
+from exporter.targets.c_source import Firmware, describe, sources, watchers
 from runtime.errors import ModelError
 from runtime.program import NeuronPopulation, Program, n_neurons
 from runtime.trace import Trace
@@ -31,7 +31,9 @@ def run_program(program: Program, coded: Coded, options: PlanOptions | None = No
 
 def build_host(firmware: Firmware) -> Path:
     """The program that reads samples and writes all the network does."""
-    return build(sources(firmware), (*STRICT, *WATCHED), "host")
+    files = {**sources(firmware), **watchers(firmware)}
+    del files["core.c"]
+    return build(files, (*STRICT, *WATCHED), "host")
 
 
 def trace_of_build(executable: Path, program: Program, coded: Coded) -> Trace:
@@ -52,7 +54,7 @@ def trace_of_build(executable: Path, program: Program, coded: Coded) -> Trace:
 def read_trace(values: Whole, program: Program) -> Trace:
     """The trace in what a watched build writes, (samples, values)."""
     samples, steps = len(values), program.input.n_steps
-    layers = list(_layers(program))
+    layers = list(layers_of(program))
     outputs = n_neurons(program.populations[program.output])
     body = values[:, : values.shape[1] - outputs - 1].reshape(samples, steps, -1).swapaxes(0, 1)
     spikes, membranes, at = {}, {}, 0
@@ -64,7 +66,7 @@ def read_trace(values: Whole, program: Program) -> Trace:
     return Trace(spikes, membranes, scores, values[:, -1].astype(np.int64))
 
 
-def _layers(program: Program) -> Iterator[tuple[str, int]]:
+def layers_of(program: Program) -> Iterator[tuple[str, int]]:
     for population in program.populations:
         if isinstance(population, NeuronPopulation):
             yield population.name, n_neurons(population)

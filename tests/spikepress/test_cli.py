@@ -26,6 +26,7 @@ VERBS = (
     "info",
     "devices",
     "bench",
+    "emulate",
     "sweep",
     "table",
 )
@@ -128,6 +129,8 @@ def test_a_users_own_module_of_our_name_is_named(tmp_path, name):
 def test_the_public_surface_is_pinned():
     assert spikepress.__all__ == [
         "Device",
+        "Emulation",
+        "FirmwareOptions",
         "LayerActivity",
         "LegResult",
         "Outcome",
@@ -143,6 +146,7 @@ def test_the_public_surface_is_pinned():
         "bench",
         "demo",
         "devices",
+        "emulate",
         "export",
         "info",
         "prune",

@@ -1,0 +1,160 @@
+"""``emulate``: a firmware folder built as it is, and run on an emulated core of its device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from exporter.targets.c_folder import OPTIMIZE
+from runtime.coding import encode_input
+from runtime.engine import Engine
+from runtime.errors import DataError
+from spikepress.exactness import compare
+from spikepress.firmware import Folder, read_folder
+from spikepress.progress import Notify, silent
+from spikepress.rundir import RunDirectory
+from spikepress.samples import samples_of_test
+from spikepress.tools import elf
+from spikepress.tools.compiler import compiler_version
+from spikepress.tools.cross import Watched, build_for_core
+from spikepress.tools.emulator import Memories
+from spikepress.tools.inference import Inference, infer, worst_step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+NETWORK_SECTION = ".net_data"
+
+
+@dataclass(frozen=True)
+class Emulation:
+    """What the linked image is and does. Instructions are executed ones, not cycles.
+
+    ``ram_bytes`` is variables and the deepest stack of the run together. ``mismatches``: spikes, membranes,
+    scores and answers that differ from the engine's, over all samples, on the emulated core.
+    """
+
+    device: str
+    core: str
+    compiler: str
+    samples: int
+    accuracy: float
+    mean_instructions: float
+    min_instructions: int
+    max_instructions: int
+    worst_step_instructions: int
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+    mismatches: int
+    multiplies: int
+    soft_multiplies: int
+    predicted_data_bytes: int
+    data_bytes: int
+    predicted_struct_bytes: int
+    static_ram_bytes: int
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "device": self.device,
+            "core": self.core,
+            "compiler": self.compiler,
+            "samples": self.samples,
+            "accuracy": self.accuracy,
+            "instructions": {
+                "mean": self.mean_instructions,
+                "min": self.min_instructions,
+                "max": self.max_instructions,
+                "worst_step": self.worst_step_instructions,
+            },
+            "flash_bytes": self.flash_bytes,
+            "ram_bytes": self.ram_bytes,
+            "stack_bytes": self.stack_bytes,
+            "mismatches": self.mismatches,
+            "multiplies": self.multiplies,
+            "soft_multiplies": self.soft_multiplies,
+            "data_bytes": {"predicted": self.predicted_data_bytes, "linked": self.data_bytes},
+            "static_ram_bytes": {"struct": self.predicted_struct_bytes, "linked": self.static_ram_bytes},
+        }
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"{self.device} ({self.core}, {self.compiler}): accuracy {self.accuracy:.2%} on {self.samples:,}"
+            f" samples, {self.mean_instructions:,.0f} instructions an inference"
+            f" ({self.min_instructions:,} to {self.max_instructions:,}), flash {self.flash_bytes:,} B,"
+            f" RAM {self.ram_bytes:,} B with {self.stack_bytes} B of stack,"
+            f" {self.multiplies + self.soft_multiplies} multiplications, {self.mismatches} values differ"
+        )
+
+
+def emulate(
+    folder: str | Path,
+    *,
+    data: str | None = None,
+    data_dir: Path | None = None,
+    samples: int = 20,
+    notify: Notify = silent,
+) -> Emulation:
+    """Builds the folder's files and runs them on the first ``samples`` test samples.
+
+    DataError for no folder or no samples, ModelError where it does not compile, link or run.
+    """
+    read = read_folder(folder)
+    test = samples_of_test(RunDirectory(read.path), data, data_dir)
+    x, y = test.x[:samples], np.asarray(test.y[:samples])
+    if len(x) == 0:
+        raise DataError("emulate: found no samples, expected at least one")
+    core = read.board.core
+    notify("build", 0.0)
+    image = elf.read(build_for_core(read.files, core, "-Wl,--gc-sections"))
+    coded = encode_input(x, read.firmware.program.input)
+    notify("emulate", 0.1)
+    memories = Memories(read.board.flash_bytes, read.board.ram_bytes)
+    done, machine = infer(image, core, memories, read.firmware, coded)
+    stack = machine.stack_bytes()
+    worst = worst_step(machine, read.firmware)
+    notify("compare", 0.5)
+    mismatches = _differences(read, coded, done)
+    notify("compare", 1.0)
+    answers = np.array([one.answer for one in done])
+    counts = np.array([one.count.instructions for one in done])
+    return Emulation(
+        device=read.board.name,
+        core=core.name,
+        compiler=f"{compiler_version()} {OPTIMIZE}",
+        samples=len(x),
+        accuracy=float(np.mean(answers == (y if y.ndim == 1 else y[:, -1]))),
+        mean_instructions=float(counts.mean()),
+        min_instructions=int(counts.min()),
+        max_instructions=int(counts.max()),
+        worst_step_instructions=worst.instructions,
+        flash_bytes=image.flash_bytes,
+        ram_bytes=image.static_ram_bytes + stack,
+        stack_bytes=stack,
+        mismatches=mismatches,
+        multiplies=sum(one.count.multiplies for one in done),
+        soft_multiplies=sum(one.count.soft_multiplies for one in done),
+        predicted_data_bytes=read.firmware.data_bytes,
+        data_bytes=image.sections[NETWORK_SECTION].bytes if NETWORK_SECTION in image.sections else 0,
+        predicted_struct_bytes=read.firmware.ram_bytes,
+        static_ram_bytes=image.static_ram_bytes,
+    )
+
+
+def _differences(read: Folder, coded: NDArray[np.int32], done: Sequence[Inference]) -> int:
+    """Values of the product's answers and of the watched twin's trace that are not the engine's."""
+    result = Engine(read.firmware.program).run(np.ascontiguousarray(coded), trace=True)
+    assert result.trace is not None
+    found = Watched(read.firmware, read.board.core, read.files).run(coded)
+    trace = compare(read.board.core.name, result.trace, found)
+    product = sum(one.answer != answer for one, answer in zip(done, result.predictions, strict=True))
+    scores = np.array([one.scores for one in done])
+    product += int(np.count_nonzero(scores != result.scores))
+    spikes = trace.differing_spikes + trace.differing_membranes + trace.differing_predictions
+    return int(spikes + product)

@@ -1,0 +1,109 @@
+"""Builds C for a core, and runs the watched network there: every spike and stored membrane as a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.plan import PlanOptions, plan
+from exporter.targets.c_cores import Core
+from exporter.targets.c_folder import OPTIMIZE, Board, linker_script, start_code
+from exporter.targets.c_memory import Role
+from exporter.targets.c_source import Firmware, describe, sources, watchers
+from runtime.program import Program, n_neurons
+from runtime.trace import Trace
+from spikepress.tools import elf
+from spikepress.tools.compiler import STRICT, build
+from spikepress.tools.emulator import Machine, Memories
+from spikepress.tools.host import layers_of
+
+FREESTANDING = (
+    "-ffreestanding",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-unwind-tables",
+    "-fno-asynchronous-unwind-tables",
+    "-fno-sanitize=all",
+)
+LINK = ("-nostdlib", "-T", "link.ld")
+ROOM = 1 << 22
+"""Flash and RAM of a core that only has to be right: no device is judged by it."""
+
+Coded = NDArray[np.integer]
+
+
+def build_for_core(files: Mapping[str, str], core: Core, *flags: str) -> Path:
+    """The linked image of C files and a ``link.ld``; ModelError where it does not compile or does not fit."""
+    return build(files, (*core.zig, *STRICT, OPTIMIZE, *FREESTANDING, *flags, *LINK), "firmware.elf")
+
+
+def run_on_core(program: Program, core: Core, coded: Coded, options: PlanOptions | None = None) -> Trace:
+    """Trace of ``program`` as C on an emulated core, on coded input (steps, samples, *shape)."""
+    firmware = describe(program, plan(program, options or PlanOptions()))
+    watched = Watched(firmware, core)
+    return watched.run(coded)
+
+
+class Watched:
+    """A network on an emulated core, moved step by step."""
+
+    def __init__(self, firmware: Firmware, core: Core, given: Mapping[str, str] | None = None) -> None:
+        """``given``: the network's files as a folder holds them, by default as they are generated."""
+        board = Board("test", "a core for tests", core, 1, ROOM, ROOM)
+        network = sources(firmware)
+        files = {name: (given or network)[name] for name in network}
+        files |= {**watchers(firmware), "start.c": start_code(core)}
+        del files["host.c"]
+        files["link.ld"] = linker_script(firmware, board)
+        image = elf.read(build_for_core(files, core, "-DSNN_WATCH", "-Wl,--no-gc-sections"))
+        self.firmware = firmware
+        self._spikes: dict[int, NDArray[np.int32]] = {}
+        stubs = {f"{firmware.prefix}_fired": self._fired}
+        self.machine = Machine(image, core, Memories(ROOM, ROOM), stubs)
+        self.machine.call("watch_init")
+
+    def run(self, coded: Coded) -> Trace:
+        """The trace of whole samples (steps, samples, *shape)."""
+        program = self.firmware.program
+        steps, samples = coded.shape[:2]
+        layers = dict(layers_of(program))
+        spikes = {name: np.zeros((steps, samples, n), np.int32) for name, n in layers.items()}
+        membranes = {name: np.zeros((steps, samples, n), np.int32) for name, n in layers.items()}
+        outputs = n_neurons(program.populations[program.output])
+        scores = np.zeros((samples, outputs), np.int64)
+        answers = np.zeros(samples, np.int64)
+        for sample in range(samples):
+            self._feed(coded[0, sample])
+            self.machine.call("watch_reset")
+            for step in range(steps):
+                self._feed(coded[step, sample])
+                self._spikes = {p.number: spikes[p.name][step, sample] for p in self.firmware.neurons}
+                self.machine.call("watch_step")
+                for part in self.firmware.neurons:
+                    membranes[part.name][step, sample] = self._stored(part.number)
+            scores[sample] = self._scores()
+            answers[sample] = self.machine.call("main")
+        return Trace(spikes, membranes, scores, answers)
+
+    def _feed(self, frame: NDArray[np.integer]) -> None:
+        self.machine.write(self.machine.address("watch_frame"), frame.astype("<i4").tobytes())
+
+    def _fired(self, machine: Machine) -> int:
+        population, neuron, payload = (machine.argument(number) for number in range(3))
+        self._spikes[population][neuron] += payload
+        return 0
+
+    def _stored(self, number: int) -> NDArray[np.int32]:
+        """The stored membranes of a population, read from RAM."""
+        member = self.firmware.memory.get(number, Role.MEMBRANES)
+        raw = self.machine.read(self.machine.address("watch_net") + member.offset, member.bytes)
+        items = np.frombuffer(raw, f"<i{member.bytes // member.fields[0].count}")
+        return items.astype(np.int32)
+
+    def _scores(self) -> NDArray[np.int64]:
+        member = self.firmware.memory.get(self.firmware.program.output, Role.SCORES)
+        raw = self.machine.read(self.machine.address("watch_net") + member.offset, member.bytes)
+        return np.frombuffer(raw, "<i4").astype(np.int64)

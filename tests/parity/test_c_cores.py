@@ -1,0 +1,45 @@
+"""Generated C on emulated cores does what the engine does, membrane by membrane."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from exporter.plan import PlanOptions, Queues
+from exporter.targets.c_cores import CORES
+from runtime.encodings import CANDIDATES
+from runtime.engine import Engine
+from runtime.program import Program
+from spikepress.tools.cross import run_on_core
+from tests.builders.programs import random_input
+from tests.builders.zoo import ZOO
+from tests.parity.test_c_host import assert_same
+
+MEASURED = ("cortex-m0", "rv32ec", "cortex-m4", "rv32i", "cortex-m33")
+QUEUES = tuple(Queues)
+ROTATED = [
+    (case, CANDIDATES[(k + 5) % len(CANDIDATES)], MEASURED[k % len(MEASURED)], QUEUES[k % 2])
+    for k, case in enumerate(ZOO)
+]
+
+
+def assert_exact_on(core: str, program: Program, queues: Queues, samples: int = 3) -> None:
+    frames = np.ascontiguousarray(random_input(program, samples, seed=9))
+    expected = Engine(program).run(frames, trace=True).trace
+    assert expected is not None
+    assert_same(run_on_core(program, CORES[core], frames, PlanOptions(queues=queues)), expected)
+
+
+@pytest.mark.parametrize(("case", "encoding", "core", "queues"), ROTATED)
+def test_every_feature_gives_the_engines_spikes_and_membranes_on_a_core(
+    case: str, encoding: str, core: str, queues: Queues
+) -> None:
+    assert_exact_on(core, ZOO[case](encoding), queues)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("case", ZOO)
+def test_every_core_gives_the_engines_spikes_and_membranes(case: str, core: str) -> None:
+    for number, encoding in enumerate(CANDIDATES):
+        assert_exact_on(core, ZOO[case](encoding), QUEUES[number % 2])
