@@ -107,20 +107,20 @@ def _net(name: str, tables: Sequence[Table]) -> Net:
 
 
 def vgg16(density: float = 0.05) -> dict[str, object]:
-    """Seconds to choose and encode every table of a net of VGG-16's shape, to write it and to load it.
+    """Processor seconds to choose and encode the tables of a net of VGG-16's shape, to write and to load it.
 
     Compiled code is warm; a file's reader checks everything in it.
     """
     vgg_program(density, narrow=16)
-    start = time.perf_counter()
+    start = time.process_time()
     program, encoding = vgg_program(density)
     data = to_bytes(program)
-    written = time.perf_counter() - start
+    written = time.process_time() - start
     loads = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         from_bytes(data)
-        loads.append(time.perf_counter() - start)
+        loads.append(time.process_time() - start)
     return {
         "weights": sum(table.rows * table.columns for table in program.tables),
         "density": density,
@@ -149,9 +149,9 @@ def vgg_program(density: float, narrow: int = 1) -> tuple[Program, float]:
         channels = wanted if last else wanted // narrow
         taps = 1 if last else 9
         matrix = uniform(shape[0], channels * taps, density, 8, seed=number)
-        start = time.perf_counter()
+        start = time.process_time()
         tables.append(encode(matrix, choose(matrix, 8, taps=taps).encoding, 8, taps=taps))
-        spent += time.perf_counter() - start
+        spent += time.process_time() - start
         out = (channels, *shape[1:])
         sides = (3, 3), (1, 1), (1, 1), (1, 1)
         synapses = LinearSynapses() if last else ConvSynapses((shape[0], *shape[1:]), out, *sides, 1)

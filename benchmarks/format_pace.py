@@ -14,18 +14,20 @@ import numpy as np
 
 from benchmarks.random_tables import Matrix, uniform
 from runtime.encodings import CANDIDATES, encode
+from runtime.encodings.registry import sparse_of
+from runtime.pace import items_of
 from runtime.program import EncodedMatrix, LinearSynapses
 from runtime.scatter import Events, bind
 
 CASES = ((512, 128, 0.05), (512, 512, 0.05), (512, 1024, 0.1), (512, 2048, 0.1), (256, 2048, 0.4))
 WIDTHS = (8, 4)
-ROUNDS = 15
+ROUNDS = 31
 
 
 @dataclass(frozen=True)
 class Walk:
-    """An event's row in one encoding: ``items`` it holds (columns of a dense one, else nonzeros) and the
-    median nanoseconds; quartiles beside it."""
+    """An event's row in one encoding: ``items`` added (columns of a dense one, cells of blocks, nonzeros of
+    any other) and the median nanoseconds of the processor; quartiles beside it."""
 
     encoding: str
     bits: int
@@ -45,9 +47,10 @@ def walks() -> Iterator[Walk]:
             tables = {
                 name: encode(np.sign(matrix) if name == "signs" else matrix, name, bits) for name in names
             }
+            seen = sparse_of(matrix), sparse_of(np.sign(matrix))
             taken = _timed(tables, rows, columns)
             for name, times in taken.items():
-                items = columns if name == "dense" else int(np.count_nonzero(matrix)) / rows
+                items = items_of(name, seen[name == "signs"], bits)
                 low, middle, high = np.percentile(times, (25, 50, 75)).round(1).tolist()
                 yield Walk(name, bits, columns, density, round(items, 2), middle, (low, high))
 
@@ -57,7 +60,7 @@ def _matrix(rows: int, columns: int, density: float, bits: int) -> Matrix:
 
 
 def _timed(tables: Mapping[str, EncodedMatrix], rows: int, columns: int) -> dict[str, list[float]]:
-    """Nanoseconds of an event, one a round."""
+    """Nanoseconds of an event, one a round: of the processor, whatever else the machine does."""
     order = np.random.default_rng(2).permutation(rows).astype(np.int32)
     frame = np.array([0, rows], np.int64)
     events = Events(order, np.ones(rows, np.int32), frame, rows)
@@ -68,9 +71,9 @@ def _timed(tables: Mapping[str, EncodedMatrix], rows: int, columns: int) -> dict
     taken: dict[str, list[float]] = {name: [] for name in tables}
     for _ in range(ROUNDS):
         for name, call in calls.items():
-            start = time.perf_counter_ns()
+            start = time.thread_time_ns()
             call(events, target, 0)
-            taken[name].append((time.perf_counter_ns() - start) / rows)
+            taken[name].append((time.thread_time_ns() - start) / rows)
     return taken
 
 

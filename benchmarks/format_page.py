@@ -123,8 +123,9 @@ def _paces(found: Row) -> list[str]:
         "## How long a row takes to walk",
         "",
         "Nanoseconds of an event through the compiled kernel of each encoding: to start, then for each item",
-        "(a column of a dense row, a nonzero of any other), in 8 bits and packed in 4. The last two columns",
-        "are an event through a row of 1,024 columns at 90 % sparsity in 8 bits, and that over the fastest.",
+        "(a column of a dense row, a cell of blocks, a nonzero of any other), in 8 bits and packed in 4. The",
+        "last columns are an event through a row of 1,024 columns at 90 % sparsity in 8 bits, and how many",
+        "times the fastest that is. All times are of the processor, medians.",
         "",
         *_table(("encoding", "start", "item", "packed item", "a row, ns", "times the fastest"), rows),
     ]

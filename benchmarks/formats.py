@@ -41,7 +41,7 @@ REPEATS = 5
 @dataclass(frozen=True)
 class Row:
     """One table in one encoding. Bits are per nonzero weight, everything stored counted; ``bound`` is the
-    smaller entropy bound and ``ratio`` what is stored over it; seconds are medians."""
+    smaller entropy bound and ``ratio`` what is stored over it; seconds are medians, of the processor."""
 
     shape: str
     density: float
@@ -91,12 +91,12 @@ def measured(shape: str, sparse: Sparse, name: str, repeats: int) -> Row:
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
-    """The median time of some work, in seconds."""
+    """The median seconds of the processor that some work takes, whatever else the machine does."""
     taken = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        taken.append(time.perf_counter() - start)
+        taken.append(time.process_time() - start)
     return round(statistics.median(taken), 6)
 
 

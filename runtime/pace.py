@@ -1,7 +1,7 @@
-"""How long an event takes in each encoding: fitted to ``benchmarks.formats`` on one machine.
+"""How long an event takes in each encoding: what ``python -m benchmarks.formats`` fits to walks it times.
 
-Good for ranking encodings on processors with caches; another machine has another scale. Firmware and FPGA
-cores have cost models of their own.
+The figures are ``paces`` of ``docs/results/formats.json``. Good for ranking encodings on processors with
+caches; another machine has another scale. Firmware and FPGA cores have cost models of their own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from runtime.encodings.registry import ENCODINGS
 from runtime.encodings.sparse import Sparse
 
 
@@ -43,6 +44,14 @@ PACES: Mapping[str, Pace] = {
 def event_ns(encoding: str, sparse: Sparse, bits: int) -> float:
     """Nanoseconds of one event, for a row of the table's mean length."""
     pace = PACES[encoding]
-    items = sparse.columns if encoding == "dense" else sparse.nonzeros / sparse.rows
     each = pace.item if bits == 8 or pace.packed is None else pace.packed
-    return float(pace.start + each * items)
+    return pace.start + each * items_of(encoding, sparse, bits)
+
+
+def items_of(encoding: str, sparse: Sparse, bits: int) -> float:
+    """What a row of mean length makes a kernel add: its columns, its blocks' cells or its nonzeros."""
+    if encoding == "dense":
+        return float(sparse.columns)
+    if encoding.startswith("blocks"):
+        return float(ENCODINGS[encoding].size(sparse, bits).weights * 8 / bits / sparse.rows)
+    return float(sparse.nonzeros / sparse.rows)

@@ -32,7 +32,7 @@ def test_one_byte_more_in_any_section_is_refused(name):
 
 
 @pytest.mark.parametrize("name", [*CANDIDATES, "archive"])
-@pytest.mark.parametrize("case", ["linear", "conv"])
+@pytest.mark.parametrize("case", ["linear", "conv", "recurrent"])
 def test_an_archive_and_every_stored_form_run_alike(name, case):
     program, plain = ZOO[case](name), ZOO[case]("lists")
     coded = random_input(program)
