@@ -50,6 +50,11 @@ def page(found: Row) -> str:
         "Bounds are those of the net's own weights. A table of a few hundred weights cannot come close to",
         "them: they take the frequencies of values as known, which a codebook has to store.",
         "",
+        "Trained nets are those of `python -m benchmarks.examples NAME --chain`, of `python -m",
+        "benchmarks.compressed_run` on the dense `mnist-mlp` (784-800-10 at 97 %, 4 bit), and one of a few",
+        "epochs on `benchmarks/cifar10_small.toml` (`spikepress train`, `prune`, `export`); each is named by",
+        "`--trained NAME=FILE.spk`.",
+        "",
         *_table(
             ("net", "table", "sparsity", "bits", "encoding", "bytes", "zero order", "per row", "over bound"),
             [row for net in found["nets"] for row in _net(net)],

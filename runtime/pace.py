@@ -24,20 +24,20 @@ class Pace:
 
 
 PACES: Mapping[str, Pace] = {
-    "dense": Pace(10, 0.05, 6.0),
-    "lists": Pace(10, 1.1, 6.5),
-    "gaps": Pace(10, 1.9, 6.5),
-    "packed": Pace(10, 2.0),
-    "records": Pace(10, 3.0),
-    "signs": Pace(15, 1.0),
-    "blocks4": Pace(10, 5.0),
-    "blocks8": Pace(10, 4.0),
-    "blocks16": Pace(10, 4.0),
-    "bitmap": Pace(20, 13.0),
-    "nibbles": Pace(60, 20.0),
-    "rice": Pace(60, 18.0),
-    "codebook": Pace(60, 20.0),
-    "huffman": Pace(60, 26.0),
+    "dense": Pace(1, 0.11, 3.9),
+    "lists": Pace(19, 1.1, 5.2),
+    "gaps": Pace(20, 1.6, 5.2),
+    "packed": Pace(10, 5.3, 4),
+    "records": Pace(12, 4.6, 4.7),
+    "signs": Pace(35, 0.98),
+    "blocks4": Pace(4.8, 5, 5),
+    "blocks8": Pace(2.2, 3.5, 3.6),
+    "blocks16": Pace(1, 2.7, 2.7),
+    "bitmap": Pace(64, 7.7, 11),
+    "nibbles": Pace(240, 11, 12),
+    "rice": Pace(170, 11, 11),
+    "codebook": Pace(170, 12, 12),
+    "huffman": Pace(180, 18, 16),
 }
 
 

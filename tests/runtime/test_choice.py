@@ -1,6 +1,9 @@
 """The encoding chosen is the best there is, and the report can say why."""
 
+import dataclasses
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from runtime.encodings import CANDIDATES, ENCODINGS, size_bytes, smallest
 from runtime.encodings.bounds import binary_entropy, bounds
 from runtime.encodings.registry import sparse_of
 from runtime.objective import Objective
+from runtime.pace import PACES
 
 SHAPES = {(1, 1): 1, (1, 300): 1, (200, 10): 1, (64, 256): 1, (16, 3 * 9 * 8): 9}
 """Outlines and the kernel cells of each: the last is a convolution of 24 channels."""
@@ -135,3 +139,29 @@ def test_uniform_masks_run_from_close_to_their_entropy(shape, density):
 def test_a_pruned_digits_net_of_four_bits_takes_under_29_kilobytes():
     layers = uniform((784, 800), 0.03, 4), uniform((800, 10), 0.03, 4)
     assert sum(choose(layer, 4).chosen.bytes for layer in layers) <= 29_000
+
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "formats.json"
+
+
+def test_the_times_of_a_walk_are_those_that_were_measured():
+    measured = json.loads(RESULTS.read_text(encoding="utf-8"))["paces"]
+    assert {name: dataclasses.asdict(pace) for name, pace in PACES.items()} == measured
+
+
+def test_the_committed_results_reach_what_the_format_promises():
+    found = json.loads(RESULTS.read_text(encoding="utf-8"))
+    for row in found["best"]:
+        runs = SHARES[round(row["density"], 2)]
+        assert row["ratio"] <= (runs if row["kind"] == "executable" else 1.02)
+    assert all(net["ratio"] <= 1.12 for net in found["nets"])
+    small = {net["name"]: net["bytes"] for net in found["nets"] if net["name"].startswith("784-800-10")}
+    assert small.pop("784-800-10, uniform mask") <= 29_000
+    assert max(small.values()) <= 26_000
+
+
+@pytest.mark.parametrize("shape", [(1024, 1024), (256, 2304)], ids=["linear", "convolution"])
+@pytest.mark.parametrize("density", SHARES)
+def test_an_archive_stores_within_two_percent_of_the_entropy(shape, density):
+    sparse = sparse_of(uniform(shape, density, 8), 9 if shape[1] % 9 == 0 else 1)
+    assert bounds(sparse).ratio(ENCODINGS["archive"].size(sparse, 8).total) <= 1.02
