@@ -15,17 +15,21 @@ from pruner.allocation import choose
 from pruner.config import PruneConfig, Start
 from pruner.evidence import Evidence, Need
 from pruner.gauges import Gauges
+from pruner.ledger import Ledger
 from pruner.log import EventRecord, When, read, record_of, write
 from pruner.mask import MaskSet
 from pruner.registry import ALLOCATIONS, CRITERIA, KERNELS, NO_SEARCH, NORMALIZATIONS, SEARCHES, SURROGATE
 from pruner.regrow import Masks, Outcome, Value, prune_then_regenerate
 from pruner.rewind import Rewind
 from pruner.search import Search
+from pruner.sounding import sound
 from pruner.subject import NetSubject, Subject
 from runtime.errors import ConfigError, ModelError
 from trainer import distributed
 from trainer.callbacks import Callback, State
 from trainer.config import Keep
+from trainer.evaluate import Labeled
+from trainer.models import SpikingNet
 
 
 class Pruning(Callback):
@@ -36,8 +40,11 @@ class Pruning(Callback):
     line an event; ``events`` keeps the same records.
     """
 
-    def __init__(self, config: PruneConfig, log: Path | None = None) -> None:
+    def __init__(self, config: PruneConfig, log: Path | None = None, samples: Labeled | None = None) -> None:
+        """``samples`` are validation samples that the net is looked at on after each event, for the log."""
         self.config = config
+        self._samples = samples
+        self._ledger = Ledger()
         self.log = log
         self.events: list[EventRecord] = []
         self.masks: MaskSet
@@ -60,6 +67,7 @@ class Pruning(Callback):
         if state.config.train.keep is Keep.BEST:
             # the best epoch is one of an earlier, denser time
             raise ConfigError("train.keep: found 'best' in a run that prunes, expected 'last'")
+        self._ledger.begin(state.config.train.batch_size, state.step)
         self.begin(NetSubject(state.net), state.total_steps, state.step, state.config.train.seed)
         state.course = self.course(state.step)
 
@@ -113,6 +121,7 @@ class Pruning(Callback):
 
     def advance(self, optimizer: torch.optim.Optimizer, step: int, epoch: int = 0) -> None:
         """What is done after optimiser step number ``step``."""
+        self._ledger.reach(step)
         event = self._event_of_step.get(step)
         if self._search is not None:
             self._advance_search(self._search, When(event or 0, step, epoch), optimizer)
@@ -137,12 +146,14 @@ class Pruning(Callback):
         kept = "" if self._rewind is None else self._rewind.memory()
         hidden = "" if self._search is None else self._search.latent.memory()
         events = [asdict(record) for record in self.events]
-        return {"events": events, "measured": measured, "kept": kept, "hidden": hidden}
+        spent = asdict(self._ledger.spent)
+        return {"events": events, "measured": measured, "kept": kept, "hidden": hidden, "spent": spent}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Go on from ``memory``."""
         self.events = [read(values) for values in memory["events"]]
         self._recalled = memory["measured"]
+        self._ledger.recall(memory.get("spent", {}))
         self._kept = memory.get("kept", "")
         self._hidden = memory.get("hidden", "")
 
@@ -196,7 +207,12 @@ class Pruning(Callback):
             self._log(before, {}, when)
 
     def _log(self, before: Mapping[str, Tensor], regenerated: Masks, when: When) -> None:
-        self.events.append(record_of(self.masks, before, regenerated, when))
+        module, sounding = self._subject.module, None
+        if self._samples is not None and isinstance(module, SpikingNet):
+            sounding = sound(module, self._samples)
+            self._ledger.look(sounding.samples)
+        spent = self._ledger.spent
+        self.events.append(record_of(self.masks, before, regenerated, when, spent=spent, sounding=sounding))
         if self.log is not None and distributed.is_leader():
             write(self.log, self.events)
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from pruner.footprint import stored_bytes
+from pruner.ledger import Spent
 from pruner.mask import MaskSet
 from pruner.regrow import Masks
+from pruner.sounding import Sounding, Spread, sound
 from runtime.errors import OutputError
+from trainer.evaluate import Labeled
+from trainer.models import SpikingNet
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,16 @@ class EventRecord:
     regenerated: int
     stored_bytes: int
     layers: Mapping[str, LayerRecord]
+    seconds: float = field(default=0.0, compare=False)
+    """Since the run began, those before a resume included."""
+    sample_passes: int = 0
+    """Samples sent through the net until then, forward or back, those of the log's own look included."""
+    metric: float | None = None
+    """Share of right predictions on a few validation samples, right after the event."""
+    synops: float | None = None
+    """Events times living synapses of a sample, on the same samples."""
+    criticality: Mapping[str, Spread] = field(default_factory=dict)
+    """Over the channels of each population, on the same samples."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +63,17 @@ class When:
     epoch: int
 
 
-def record_of(masks: MaskSet, before: Mapping[str, Tensor], regenerated: Masks, when: When) -> EventRecord:
+def record_of(
+    masks: MaskSet,
+    before: Mapping[str, Tensor],
+    regenerated: Masks,
+    when: When,
+    *,
+    spent: Spent | None = None,
+    sounding: Sounding | None = None,
+) -> EventRecord:
     """The record of an event that has just been applied to ``masks``."""
+    spent = spent or Spent()
     layers = {
         name: LayerRecord(masks.density(name), masks.living(name), _bytes(masks, name))
         for name in masks.layers
@@ -66,6 +89,24 @@ def record_of(masks: MaskSet, before: Mapping[str, Tensor], regenerated: Masks, 
         regenerated=sum(int(mask.sum()) for mask in regenerated.values()),
         stored_bytes=sum(layer.stored_bytes for layer in layers.values()),
         layers=layers,
+        seconds=spent.seconds,
+        sample_passes=spent.sample_passes,
+        metric=None if sounding is None else sounding.metric,
+        synops=None if sounding is None else sounding.synops,
+        criticality={} if sounding is None else sounding.criticality,
+    )
+
+
+def log_compression(path: Path, dense: SpikingNet, done: SpikingNet, spent: Spent, samples: Labeled) -> None:
+    """Write a log of two events that no training is between: the dense net, and the compressed one."""
+    first, last = MaskSet(dense), MaskSet(done)
+    looks = [sound(net, samples) for net in (dense, done)]
+    write(
+        path,
+        [
+            record_of(first, first.masks, {}, When(0, 0, 0), sounding=looks[0]),
+            record_of(last, first.masks, {}, When(1, 0, 0), spent=spent, sounding=looks[1]),
+        ],
     )
 
 
@@ -87,7 +128,8 @@ def write(path: Path, records: Sequence[EventRecord]) -> None:
 def read(values: Mapping[str, Any]) -> EventRecord:
     """The record of one parsed line."""
     layers = {name: LayerRecord(**layer) for name, layer in values["layers"].items()}
-    return EventRecord(**{**values, "layers": layers})
+    spreads = {name: Spread(**spread) for name, spread in values.get("criticality", {}).items()}
+    return EventRecord(**{**values, "layers": layers, "criticality": spreads})
 
 
 def _bytes(masks: MaskSet, name: str) -> int:

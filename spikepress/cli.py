@@ -105,6 +105,9 @@ def prune(  # noqa: PLR0913, PLR0917 - each is an option of the command
     most_synops: Annotated[
         float | None, typer.Option("--synops", help="With --post-training: most additions per sample.")
     ] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Only redraw the curves of the run's pruning log: prune.html.")
+    ] = False,
     data_dir: DataDir = None,
     resume: Resume = False,
     as_json: AsJson = False,
@@ -114,6 +117,11 @@ def prune(  # noqa: PLR0913, PLR0917 - each is an option of the command
     from spikepress.budget import Budget
 
     budget = Budget(sparsity, most_bytes, most_synops)
+    if plot:
+        from spikepress.prune_plot import plot as draw
+
+        path = draw(run_dir)
+        return _tell({"page": str(path)}, f"{path}: written", as_json)
     if post_training:
         if criterion is not None or resume:
             raise ConfigError("prune --post-training: found --criterion or --resume, expected neither")

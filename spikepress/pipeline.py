@@ -112,8 +112,9 @@ def prune(
     if not resume:
         run.prune_log.unlink(missing_ok=True)
     distributed.wait()
-    work = _Work(run, "pruned", config, _splits(settings, data_dir), resume)
-    return _fit(net, work, (Pruning(rules, run.prune_log),), notify)
+    data = _splits(settings, data_dir)
+    work = _Work(run, "pruned", config, data, resume)
+    return _fit(net, work, (Pruning(rules, run.prune_log, data.validation),), notify)
 
 
 def quantize(
@@ -147,6 +148,8 @@ def compress(
 ) -> Outcome:
     """Prunes and quantizes the dense network of a run without training it, by the run's ``[compress]`` table
     with ``bits`` and ``budget`` on top. Labels are used for the accuracies only."""
+    from pruner.ledger import Spent
+    from pruner.log import log_compression
     from pruner.post_training import Calibrated
     from spikepress.budget import Budget, check_heard, within
     from spikepress.settings import load_settings
@@ -170,7 +173,9 @@ def compress(
     run.checkpoint("pruned").unlink(missing_ok=True)
     run.checkpoint("pruned").with_suffix(".json").unlink(missing_ok=True)
     outcome = _finished(done.net, _Work(run, "pruned-quantized", settings.config, data, False), start)
-    return replace(outcome, figures={"sample_passes": calibrated.sample_passes + done.sample_passes})
+    spent = Spent(calibrated.seconds + done.seconds, calibrated.sample_passes + done.sample_passes)
+    log_compression(run.prune_log, calibrated.net, done.net, spent, data.validation)
+    return replace(outcome, figures={"sample_passes": spent.sample_passes})
 
 
 @dataclass(frozen=True)

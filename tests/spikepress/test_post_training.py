@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 from typer.testing import CliRunner
 
 from pruner import Calibrated, Calibration, Compression
-from runtime.errors import ConfigError, ModelError
+from runtime.errors import ConfigError, DataError, ModelError
 from spikepress.budget import Budget, check_heard, cost_of, within
 from spikepress.cli import app
-from spikepress.pipeline import train
+from spikepress.pipeline import compress, train
+from spikepress.prune_plot import plot
 from tests.pruner.nets import mlp
 from tests.pruner.test_trace import Events
 
@@ -77,6 +79,27 @@ def test_one_command_prunes_quantizes_exports_and_is_exact_in_every_leg(trained)
     assert found["compressed"]["weight_sparsity"] == pytest.approx(0.7, abs=0.01)
     assert dense.accuracy - found["compressed"]["accuracy"] < 0.06
     assert found["file_bytes"] == (run / "model.spk").stat().st_size
+
+
+def test_the_log_of_it_is_redrawn_against_sparsity_bytes_operations_and_cost(trained):
+    run, _ = trained
+    compress(run)
+    events = [json.loads(line) for line in (run / "prune.jsonl").read_text().splitlines()]
+    assert [event["weight_sparsity"] for event in events] == pytest.approx([0.0, 0.7], abs=0.01)
+    assert events[1]["synops"] < events[0]["synops"]
+    assert events[1]["sample_passes"] > 0
+    assert 0.5 < events[1]["metric"] <= 1.0
+    assert events[1]["criticality"]["3"]["mean"] > 0
+    result = CliRunner().invoke(app, ["prune", str(run), "--plot", "--json"])
+    assert result.exit_code == 0
+    page = Path(json.loads(result.stdout)["page"]).read_text(encoding="utf-8")
+    for axis in ("weight-sparsity", "stored-bytes", "synops", "sample-passes", "seconds"):
+        assert page.count(f'data-plot="metric-vs-{axis}"') == 2
+
+
+def test_a_run_that_was_never_pruned_has_no_curve(tmp_path):
+    with pytest.raises(DataError, match=r"found no prune.jsonl, expected it from `spikepress prune`"):
+        plot(tmp_path)
 
 
 def test_options_of_the_other_kind_of_pruning_are_refused(trained):
