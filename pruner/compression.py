@@ -50,6 +50,9 @@ class Compression:
     """Share of a neuron's inputs that a sweep may trade for others, where that helps."""
     regenerate_by: RegenerateBy = RegenerateBy.CRITICALITY_GRADIENT
     """What ranks the inputs that come back in a sweep."""
+    recentre: bool = False
+    """Set thresholds so that every channel fires as often as in the dense net, before weights are rounded.
+    Swept neurons with a bias have little need of it: the sweep moves the bias."""
     sweep_damping: float = 0.01
     """Ridge of a sweep's steps, relative to the mean of the second moment's diagonal."""
 

@@ -19,6 +19,7 @@ from pruner.columns import pooled, run_length, run_sizes, spread
 from pruner.compression import Calibration, Compressed, Compression, Rank
 from pruner.granularity import Granularity
 from pruner.hessian import Moments, Passes, Site, dense_moments, layer_sites, paired_moments
+from pruner.homeostasis import recentre
 from pruner.importance import importances
 from pruner.install import alone, install
 from pruner.neuron_choice import Alive, Chain, chains, choose_neurons, consumer_mask
@@ -142,6 +143,10 @@ class _Work:
                 mask = self._narrow({key: masks[key] for key in problem.parts}, problem.parts, keep)
             install(prunable_layers(net)[name], problem, mask, None)
         swept = self._sweep(net)
+        if self.wish.recentre:
+            with evaluating(net):
+                found = recentre(self.source.net, net, self.source.passes)
+            self.sample_passes += 2 * len(found) * len(self.source.passes.numbers)
         if self.wish.bits is not None:
             self._round(net, swept)
         return net

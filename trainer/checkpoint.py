@@ -75,6 +75,8 @@ def describe(net: SpikingNet) -> dict[str, Any]:
         "classes": list(net.classes),
         "recipe": None if recipe is None else _plain(dataclasses.asdict(recipe)),
         "folded": net.folded,
+        # not the recipe's, where they were set after training
+        "thresholds": {name: list(neuron.firing.threshold) for name, neuron in net.neurons().items()},
         "quantization": None if plan is None else _plain(dataclasses.asdict(plan)),
     }
 
@@ -161,6 +163,10 @@ def _shape_like(
     """Fold, prepare and mask ``net`` so that it has a place for every tensor."""
     if description["folded"] and not net.folded:
         fold_batch_norm(net)
+    for name, neuron in net.neurons().items():
+        told = description.get("thresholds", {}).get(name)
+        if told is not None:
+            neuron.firing = dataclasses.replace(neuron.firing, threshold=tuple(told))
     plan = description["quantization"]
     if plan is not None and net.quantization is None:
         prepare(net, plan["bits"], first=plan["first"], last=plan["last"])
