@@ -51,8 +51,12 @@ from trainer.prepare import fold_batch_norm, prepare
 ROOT = Path(__file__).parent.parent
 COUNTED = 500
 """Test samples that additions are counted on."""
-TUNING_LR = 1e-3
-"""Learning rate of the epochs after post-training pruning; by validation."""
+TUNING_LR = 3e-3
+"""Learning rate of the epochs after post-training pruning; by validation (seed 0, 99 % sparse: 97.6 % against
+97.5 with 1e-3)."""
+SHORT = 2
+"""Up to so many epochs all methods train without shifted images; by validation (seed 0, 99 % sparse: 97.9 %
+against 97.6)."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,10 @@ class Bench:
 
     def _trained(self, net: SpikingNet, epochs: int, lr: float, callback: Callback) -> Made:
         start = time.perf_counter()
-        loop.fit(net, self.data, self.settings.stage(epochs, lr), [callback])
+        config = self.settings.stage(epochs, lr)
+        if epochs <= SHORT:
+            config = replace(config, train=replace(config.train, shift_pixels=0))
+        loop.fit(net, self.data, config, [callback])
         # an epoch is a pass forward and one back
         return Made(net, time.perf_counter() - start, 2 * epochs * len(self.data.train))
 

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.pruning_plan import BARS, Bar, Preset
 
 Row = Mapping[str, Any]
+OURS = "sweeps"
 GROUP = ("epochs", "sparsity", "granularity", "bits", "method")
 
 
@@ -33,10 +34,8 @@ def page(report: Mapping[str, Any], preset: Preset) -> str:
         " additions of spikes / of input | sample passes | seconds |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    lines += [
-        _line(key, groups[key])
-        for key in sorted(groups, key=lambda k: (k[:3], str(k[3]), -_mean(groups[k], "accuracy")))
-    ]
+    lines += [_line(key, groups[key]) for key in sorted(groups, key=_order(groups))]
+    lines += ["", *_paired(groups)]
     lines += ["", "Measured with " + ", ".join(f"{name} {value}" for name, value in about.items()) + ".", ""]
     return "\n".join(lines)
 
@@ -44,6 +43,20 @@ def page(report: Mapping[str, Any], preset: Preset) -> str:
 def _order(groups: Mapping[tuple[Any, ...], Sequence[Row]]) -> Callable[[tuple[Any, ...]], Any]:
     """By setting, and the best method first."""
     return lambda key: (key[:3], str(key[3]), -_mean(groups[key], "accuracy"))
+
+
+def _paired(groups: Mapping[tuple[Any, ...], Sequence[Row]]) -> Iterable[str]:
+    """Ours against the others of the same setting, seed by seed."""
+    yield "Paired over seeds, points that `sweeps` is ahead:"
+    yield ""
+    yield "| epochs | sparsity | granularity | bits | of | points ahead | n | seeds ahead |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for key in sorted(groups, key=_order(groups)):
+        ours = {row["seed"]: row["accuracy"] for row in groups.get((*key[:4], OURS), ())}
+        ahead = [100 * (ours[r["seed"]] - r["accuracy"]) for r in groups[key] if r["seed"] in ours]
+        if key[4] != OURS and ahead:
+            setting = f"{key[0]} | {100 * key[1]:g} % | {key[2]} | {key[3] or 'real'} | {key[4]}"
+            yield f"| {setting} | {_spread(ahead)} | {len(ahead)} | {sum(a > 0 for a in ahead)} |"
 
 
 def _bars(groups: Mapping[tuple[Any, ...], Sequence[Row]]) -> Iterable[str]:

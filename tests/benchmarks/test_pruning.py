@@ -1,0 +1,84 @@
+"""The pruning benchmark's file, plan and page, without training anything."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from benchmarks.pruning_page import page
+from benchmarks.pruning_plan import BARS, PRESETS, compression
+from benchmarks.pruning_rows import add_row, key_of, read_rows
+from pruner.registry import METHODS
+
+
+def row(method="sweeps", seed=0, **changed):
+    values = {
+        "method": method,
+        "granularity": "weight",
+        "sparsity": 0.97,
+        "bits": None,
+        "epochs": 0,
+        "seconds": 10.0,
+        "sample_passes": 1000,
+        "seed": seed,
+        "accuracy_dense": 0.99,
+        "accuracy": 0.98,
+        "nnz": 100,
+        "bytes": 2000,
+        "effective_acs": 5.0,
+        "input_adds": 7.0,
+    }
+    return {**values, **changed}
+
+
+def test_a_row_replaces_the_one_with_its_key_and_others_stay(tmp_path):
+    path = tmp_path / "rows.json"
+    assert read_rows(path) == []
+    for one in (row(), row(seed=1), row(accuracy=0.5)):
+        add_row(path, one, {"preset": "full"})
+    found = {key_of(one): one["accuracy"] for one in read_rows(path)}
+    assert sorted(found.values()) == [0.5, 0.98]
+
+
+def test_rows_added_at_once_are_all_kept(tmp_path):
+    path = tmp_path / "rows.json"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda seed: add_row(path, row(seed=seed), {}), range(24)))
+    assert {one["seed"] for one in read_rows(path)} == set(range(24))
+
+
+def test_the_quick_preset_has_every_method_at_every_sparsity():
+    quick = PRESETS["quick"]
+    for sparsity in (0.90, 0.95, 0.97):
+        names = {case.method for case in quick.cases if case.sparsity == sparsity}
+        assert names >= {*METHODS, "sbc", "second-order", "sweeps", "one-shot-magnitude"}
+    assert {case.epochs for case in quick.cases} == {0, 2}
+    assert len(quick.seeds) == 2
+    assert len({case.key(0) for case in quick.cases}) == len(quick.cases)
+
+
+def test_every_bar_is_measured_by_the_full_preset():
+    cases = PRESETS["full"].cases
+    assert all(bar.case in cases for bar in BARS)
+    assert len(PRESETS["full"].seeds) == 5
+    assert all(compression(bar.case).sparsity == bar.case.sparsity for bar in BARS)
+
+
+def test_the_page_gives_means_spreads_and_what_was_not_measured(tmp_path):
+    path = tmp_path / "rows.json"
+    for one in (row(accuracy=0.986), row(seed=1, accuracy=0.988), row("sbc", accuracy=0.97)):
+        add_row(path, one, {"preset": "full", "torch": "9.9"})
+    text = page(json.loads(path.read_text()), PRESETS["full"])
+    assert "97% sparse, weight, 0 epochs: at most 0.5 points | 0.30 ± 0.14 points | 2 |" in text
+    assert "not measured | 0 |" in text
+    assert text.index("| sweeps | 2 |") < text.index("| sbc | 1 |")
+    assert "| 0 | 97 % | weight | real | sbc | 1.60 | 1 | 1 |" in text
+    assert "torch 9.9" in text
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_case_has_the_fields_of_a_row(preset):
+    for case in PRESETS[preset].cases:
+        assert len(case.key(0)) == len(key_of(row()))
