@@ -70,11 +70,11 @@ def _quick_cases() -> Iterator[Case]:
 
 FULL_CASES = (
     Case("sweeps", 0.97),
-    Case("sbc", 0.97),
-    Case("second-order", 0.97),
     Case("sweeps", 0.97, bits=3),
     Case("sweeps", 0.99, epochs=2),
     Case("sweeps", 0.95, epochs=2, granularity=Granularity.BLOCK_16),
+    Case("sbc", 0.97),
+    Case("second-order", 0.97),
     Case("sweeps-random", 0.97),
     Case("sweeps-gradient", 0.97),
     Case("sweeps-none", 0.97),
