@@ -28,7 +28,7 @@ def page(report: Mapping[str, Any], preset: Preset) -> str:
         "are wall-clock on a machine that did much else at the same time, and rows of one seed share rounds",
         "of pruning: they say little. Sample passes do not depend on that.",
         "Sample passes count calibration, search and tuning, forward and back; rows with real weights are",
-        "rounded to 8 bits for bytes and additions.",
+        "rounded to 8 bits for bytes and additions. What was tried on the way: [here](pruning-tried.md).",
         "",
         *_bars(groups),
         "",
