@@ -86,6 +86,8 @@ class Neurons:
     payload_bits: int
     v_min: int
     v_max: int
+    clamps: bool
+    """Whether the clamp can act; where no input brings a membrane near its bounds it is left out."""
     width: int
     parameters: dict[str, Parameter]
     out: Source | None
@@ -138,6 +140,7 @@ def neurons_of(
         payload_bits=model.payload_bits,
         v_min=model.v_min,
         v_max=model.v_max,
+        clamps=can_clamp(program, number),
         width=int(model.width),
         parameters=_parameters(population, f"p{number}"),
         out=source_of(program, number, memory, queues) if has_readers else None,
@@ -232,6 +235,25 @@ def _reset(model: IntegerNeuron) -> str:
     if model.fire is Fire.SILENT or model.reset is Reset.NONE:
         return "none"
     return str(model.reset.value)
+
+
+def can_clamp(program: Program, number: int) -> bool:
+    """Whether some input could bring a membrane of population ``number`` to a bound, in any number of steps.
+
+    |v| stays below the largest of: where it starts, what a reset leaves, and where leak and drive balance
+    (floors add at most 2 to the drive). Without a leak nothing holds it but the clamp.
+    """
+    population = program.populations[number]
+    assert isinstance(population, NeuronPopulation)
+    model = population.neuron
+    resets = model.fire is not Fire.SILENT and model.reset is not Reset.NONE
+    adds = resets and model.reset is Reset.SUBTRACT and min(model.reset_q) < 0
+    if model.synaptic_leak is not None or adds or not model.leak.shifts:
+        return True
+    drive = largest_total(program, number) + max(map(abs, model.bias_q)) + 2
+    left = max(map(abs, model.reset_q)) + max(map(abs, model.threshold_q)) if resets else 0
+    balance = drive / sum(2.0**-k for k in model.leak.shifts)
+    return max(balance, left, *map(abs, model.start_q)) >= min(-model.v_min, model.v_max)
 
 
 def _scores(program: Program, model: IntegerNeuron) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 HOWTOS = sorted((ROOT / "docs").glob("howto-*.md"))
+SLOW = {"howto-mcu"}
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 
@@ -37,6 +38,7 @@ def run(block, folder):
     elif block.kind == "bash":
         # The installed command may belong to another environment; this one runs what is tested.
         lines = re.sub(r"^spikepress ", f"{sys.executable} -m spikepress ", block.text, flags=re.MULTILINE)
+        lines = re.sub(r"^make\b", f"make PYTHON={sys.executable}", lines, flags=re.MULTILINE)
         check(["bash", "-euc", lines], folder)
     elif block.kind == "python":
         check([sys.executable, "-c", block.text], folder)
@@ -54,7 +56,11 @@ def test_the_three_howtos_are_there():
     assert {page.stem for page in HOWTOS} >= {"howto-first-model", "howto-your-model", "howto-your-data"}
 
 
-@pytest.mark.parametrize("page", HOWTOS, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.long) if page.stem in SLOW else page for page in HOWTOS],
+    ids=[page.stem for page in HOWTOS],
+)
 def test_a_howto_does_what_it_says(page, tmp_path):
     found = blocks(page)
     assert any(block.kind in ("bash", "python") for block in found)

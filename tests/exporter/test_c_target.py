@@ -12,12 +12,15 @@ from exporter.plan import Memory, Order, PlanOptions, plan, schedules
 from exporter.targets.c_arithmetic import reciprocal, terms
 from exporter.targets.c_cores import CORES, core_of
 from exporter.targets.c_folder import Board, folder
+from exporter.targets.c_neurons import can_clamp
 from exporter.targets.c_source import describe, tidy, write_files
+from runtime.engine import Engine
 from runtime.errors import ConfigError, DataError, OutputError, UnsupportedError
-from runtime.spec import Coding, Readout, StateWidth
+from runtime.program import NeuronPopulation
+from runtime.spec import Coding, Leak, Readout, StateWidth
 from tests.builders.graphs import CASES, whole
-from tests.builders.programs import Builder, events, mlp, neuron, silent
-from tests.builders.zoo import ZOO
+from tests.builders.programs import Builder, events, mlp, neuron, random_input, silent
+from tests.builders.zoo import ZOO, random_program
 
 
 @pytest.mark.parametrize("factor", [1, 3, 5, 7, 9, 25, 144, 169, 255, 784, 65535])
@@ -70,6 +73,34 @@ def test_scores_that_could_leave_32_bits_are_refused() -> None:
 
 def _described(program: object) -> object:
     return describe(program, plan(program))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, False),
+        ({"v_min": -200, "v_max": 200}, True),
+        ({"leak": Leak(())}, True),
+        ({"reset_q": (-3,)}, True),
+        ({"synaptic_leak": Leak((1,))}, True),
+    ],
+)
+def test_a_clamp_is_left_out_only_where_no_input_can_reach_it(changes: dict, expected: bool) -> None:  # type: ignore[type-arg]
+    build = Builder(np.random.default_rng(0), events((20,), n_steps=50))
+    build.linear(0, build.neurons((3,), neuron(**changes)))
+    assert can_clamp(build.program(), 1) is expected
+
+
+def test_without_the_clamp_no_membrane_leaves_what_the_proof_says() -> None:
+    for seed in range(30):
+        program = random_program(seed)
+        trace = Engine(program).run(random_input(program, 8, seed, density=0.9), trace=True).trace
+        assert trace is not None
+        for number, population in enumerate(program.populations):
+            if isinstance(population, NeuronPopulation) and not can_clamp(program, number):
+                found = trace.membranes[population.name]
+                assert population.neuron.v_min < found.min()
+                assert found.max() < population.neuron.v_max
 
 
 @pytest.mark.parametrize("name", ["", "Net", "1st", "a-b", "x" * 40])
