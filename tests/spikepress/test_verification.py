@@ -90,8 +90,13 @@ def test_a_planted_defect_is_named_at_its_first_place(run_copy, monkeypatch, leg
     legs = [name.value for name in Leg]
     result = verify(run_copy, samples=SAMPLES, legs=legs)
     departing = {entry.leg for entry in result.legs if not entry.exact}
-    # When the reference itself is wrong, every other leg departs from it.
-    assert departing == (set(legs) if leg == "reference" else {leg})
+    if leg == "reference":
+        assert departing == set(legs), "when the reference itself is wrong, every other leg departs from it"
+    elif leg == "runtime" and defect != "leak rounding":
+        # Planted in the .spk file, which the firmware is generated from as well.
+        assert departing == set(legs) - {"torch", "onnx"}
+    else:
+        assert departing == {leg}
     for entry in result.legs:
         if entry.leg in departing:
             first = entry.first
