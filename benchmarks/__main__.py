@@ -18,6 +18,7 @@ BENCHMARKS = {
     "rivals": "training-time pruning methods side by side, and the seed's loop against its controls",
     "digits": "the demonstration's chain over five seeds",
     "pruning": "every way to prune, on one small network",
+    "criticality": "what criticality goes with, and what it does in regeneration",
     "examples": "the example configurations on their data sets",
 }
 

@@ -381,7 +381,7 @@ def _bytes(path: Path) -> int:
 
 
 def _tell(values: object, words: str, as_json: bool) -> None:
-    if os.environ.get("RANK", "0") != "0":
+    if os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("RANK", "0") != "0":
         # one of several training processes speaks
         return
     if as_json:
