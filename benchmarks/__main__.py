@@ -16,6 +16,7 @@ BENCHMARKS = {
     "formats": "every encoding against the entropy bounds",
     "gathering": "what gathering criticality costs a training step",
     "rivals": "training-time pruning methods side by side, and the seed's loop against its controls",
+    "fitting": "a trained network fitted to devices, and compared",
     "digits": "the demonstration's chain over five seeds",
     "pruning": "every way to prune, on one small network",
     "criticality": "what criticality goes with, and what it does in regeneration",

@@ -56,6 +56,15 @@ def nonzeros(program: Program) -> list[int]:
     return [count_nonzeros(table) for table in program.tables]
 
 
+def encodings_of(program: Program) -> dict[str, str]:
+    """How each projection's table is stored, with the width of its weights."""
+    found = {}
+    for projection in program.projections:
+        table = program.tables[projection.table]
+        found[projection.name] = f"{table.encoding}, {table.bits} bit"
+    return found
+
+
 def weight_sparsity(program: Program) -> float:
     """Share of the weights that are gone, over all tables but identity skips: of the network as it was
     trained where the file says how many it had, else of what the file holds."""

@@ -54,6 +54,7 @@ class Device:
     status: Status
     multiplier: bool | None = None
     """Whether the core multiplies in hardware; None where that is no question."""
+    vendor: str = ""
     not_modelled: tuple[str, ...] = ()
     """What of the device no figure here knows: caches, wait states, further memories."""
 
@@ -65,6 +66,7 @@ def device_json(device: Device) -> dict[str, object]:
     return {
         "name": device.name,
         "title": device.title,
+        "vendor": device.vendor,
         "core": device.core,
         "kind": device.kind.value,
         "mhz": device.mhz,
@@ -157,13 +159,46 @@ def device(name: str, file: str | Path | None = None) -> Device:
     raise ConfigError(f"device: found {name!r}, expected one of {known}")
 
 
-def matching(entries: Iterable[Device], *, kind: str | None = None, core: str | None = None) -> list[Device]:
-    """The devices of one kind, and whose core's name contains ``core`` whatever its case."""
-    kinds = [one.value for one in Kind]
-    if kind is not None and kind not in kinds:
-        raise ConfigError(f"--kind: found {kind!r}, expected one of {', '.join(kinds)}")
-    return [
-        entry
-        for entry in entries
-        if (kind is None or entry.kind.value == kind) and (core is None or core.lower() in entry.core.lower())
-    ]
+@dataclass(frozen=True)
+class Wanted:
+    """Which devices to list; None asks for nothing. Words are found whatever their case."""
+
+    kind: str | None = None
+    core: str | None = None
+    """Part of the core's name."""
+    vendor: str | None = None
+    """Part of the vendor's name."""
+    words: str | None = None
+    """Part of the name, the title, the vendor's or the core's name."""
+    flash: int | None = None
+    """Bytes of flash that a network must be able to use at least."""
+    ram: int | None = None
+
+    def __post_init__(self) -> None:
+        kinds = [one.value for one in Kind]
+        if self.kind is not None and self.kind not in kinds:
+            raise ConfigError(f"--kind: found {self.kind!r}, expected one of {', '.join(kinds)}")
+
+    def admits(self, device: Device) -> bool:
+        words = (device.name, device.title, device.vendor, device.core)
+        return (
+            (self.kind is None or device.kind.value == self.kind)
+            and _within(self.core, (device.core,))
+            and _within(self.vendor, (device.vendor,))
+            and _within(self.words, words)
+            and _usable(device, Resource.FLASH, self.flash)
+            and _usable(device, Resource.RAM, self.ram)
+        )
+
+
+def _within(part: str | None, words: Iterable[str]) -> bool:
+    return part is None or any(part.lower() in word.lower() for word in words)
+
+
+def _usable(device: Device, resource: Resource, least: int | None) -> bool:
+    return least is None or (resource in device.limits and device.available(resource) >= least)
+
+
+def matching(entries: Iterable[Device], wanted: Wanted) -> list[Device]:
+    """The devices that ``wanted`` admits, in their order."""
+    return [entry for entry in entries if wanted.admits(entry)]

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from spikepress.cli_devices import DEVICES_EXAMPLE, devices
+from spikepress.cli_fit import COMPARE_EXAMPLE, FIT_EXAMPLE, compare, fit
 from spikepress.cli_runs import SWEEP_EXAMPLE, TABLE_EXAMPLE, sweep, table
+from spikepress.options import AsJson, Data, DataDir, DeviceFile, Model, Resume, Samples, Seed
 from spikepress.progress import shown
 
 if TYPE_CHECKING:
@@ -25,22 +28,9 @@ app = typer.Typer(
 
 app.command(epilog=SWEEP_EXAMPLE)(sweep)
 app.command(epilog=TABLE_EXAMPLE)(table)
-
-Model = Annotated[Path, typer.Argument(help="A run directory, or a .spk file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Data = Annotated[
-    str | None,
-    typer.Option("--data", help="Data set by name, or an .npz with x and y; default: the run's own."),
-]
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Where data files lie; default: $SPIKEPRESS_DATA.")
-]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed; default: the configuration's.")]
-Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Use only the first so many samples.")]
-DeviceFile = Annotated[
-    Path | None, typer.Option("--devices", help="A TOML file with further devices of your own.")
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from where the run directory stopped.")]
+app.command(epilog=FIT_EXAMPLE)(fit)
+app.command(epilog=COMPARE_EXAMPLE)(compare)
+app.command(epilog=DEVICES_EXAMPLE)(devices)
 
 
 def _print_json(values: object) -> None:
@@ -315,42 +305,6 @@ def info(model: Model, as_json: AsJson = False) -> None:
         _print_json(card)
     else:
         print_card(card)
-
-
-@app.command(epilog="Example: spikepress devices --model runs/first/model.spk --kind mcu --fits")
-def devices(
-    model: Annotated[Path | None, typer.Option(help="Judge this model on every device.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only mcu, fpga or neuromorphic ones.")] = None,
-    core: Annotated[str | None, typer.Option(help="Only where the core's name contains this.")] = None,
-    fits: Annotated[
-        bool | None, typer.Option("--fits/--fits-not", help="Only those the model fits, or does not.")
-    ] = None,
-    own: DeviceFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the devices in the catalogue, or which of them a model fits."""
-    from runtime.errors import ConfigError
-    from spikepress.catalog import device_json, judge_all, matching
-    from spikepress.catalog import devices as all_devices
-    from spikepress.terminal import print_devices, print_verdicts
-
-    entries = matching(all_devices(own), kind=kind, core=core)
-    if model is None:
-        if fits is not None:
-            raise ConfigError("devices: found --fits without --model, expected a model to judge")
-        if as_json:
-            _print_json([device_json(entry) for entry in entries])
-        else:
-            print_devices(entries)
-        return
-    from spikepress.needs import needs_of_model
-    from spikepress.page import verdict_json
-
-    verdicts = [v for v in judge_all(needs_of_model(model), entries) if fits is None or v.fits is fits]
-    if as_json:
-        _print_json([verdict_json(verdict) for verdict in verdicts])
-    else:
-        print_verdicts(verdicts)
 
 
 @app.command(epilog="Example: spikepress bench runs/first --samples 200")

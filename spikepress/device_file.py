@@ -12,7 +12,9 @@ from spikepress.catalog import Device, Kind, Resource, Status
 RESERVED = "reserved_"
 TEXTS = ("name", "title", "kind", "core", "source", "status")
 LIMITS = tuple(resource.value for resource in Resource)
-KEYS = frozenset((*TEXTS, "mhz", "multiplier", "not_modelled", *LIMITS, *(RESERVED + key for key in LIMITS)))
+KEYS = frozenset(
+    (*TEXTS, "vendor", "mhz", "multiplier", "not_modelled", *LIMITS, *(RESERVED + key for key in LIMITS))
+)
 Chosen = TypeVar("Chosen", Kind, Status)
 MOST = 1 << 48
 """No device has more of anything: what is larger is a slip of the keyboard."""
@@ -51,6 +53,7 @@ def _device(entry: Mapping[str, Any], where: str) -> Device:
     device = Device(
         name=texts["name"],
         title=texts["title"],
+        vendor=_text(entry, "vendor", where) if "vendor" in entry else "",
         kind=kind,
         core=texts["core"],
         mhz=_whole(entry, "mhz", where, 0),

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runtime.cost import Counts
+
 ADD_PJ = 0.1
 SRAM_PJ_PER_BYTE = 10.0 / 8
 
@@ -32,6 +34,14 @@ class Work:
     """Neuron updates: neurons times steps."""
     bytes_touched: float
     """Bytes of weights, indices and state read or written."""
+
+
+def work_of(counts: Counts) -> Work:
+    """What one sample of a run did on average."""
+    events = sum(part.events for part in counts.projections.values())
+    touched = counts.weight_bytes + counts.state_bytes
+    totals = (counts.executed_adds, events, counts.neuron_updates, touched)
+    return Work(*(total / counts.samples for total in totals))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from runtime.spec import Fire
 from runtime.trace import Trace
 from spikepress.card import program_path
 from spikepress.catalog import Resource
-from spikepress.energy import EnergyLine, Work, energy_lines
+from spikepress.energy import EnergyLine, energy_lines, work_of
 from spikepress.figures import StepFigures
 from spikepress.needs import needs_of
 from spikepress.progress import Notify, silent
@@ -46,6 +46,8 @@ class Measured:
     steps: StepFigures
     first: Trace
     """Trace of the first sample."""
+    busiest: Mapping[str, int]
+    """Most events of any step of the first samples, at least 1, by population."""
     drift: Drift | None
     """None where the run has no graphs to compare."""
 
@@ -71,11 +73,7 @@ class Measured:
 
     @property
     def energy(self) -> tuple[EnergyLine, ...]:
-        counts = self.counts
-        events = sum(part.events for part in counts.projections.values())
-        touched = counts.weight_bytes + counts.state_bytes
-        totals = (counts.executed_adds, events, counts.neuron_updates, touched)
-        return energy_lines(Work(*(total / self.samples for total in totals)))
+        return energy_lines(work_of(self.counts))
 
 
 def _fires(population: Population) -> bool:
@@ -102,14 +100,28 @@ def measure(
     for count in range(1, len(coded) + 1):
         notify("measure", (count - 1) / len(coded))
         results.append(engine.run(coded[:count]))
-    first = engine.run(coded[:, :1], trace=True).trace
+    first, some = (engine.run(coded[:, :n], trace=True).trace for n in (1, DRIFT_SAMPLES))
     assert first is not None
+    assert some is not None
     steps = _steps(results, labels)
     made = Measured(
-        run, program, plan(program), steps.accuracy[-1], results[-1].counts, steps, first, _drift(run, coded)
+        run=run,
+        program=program,
+        memory=plan(program),
+        accuracy=steps.accuracy[-1],
+        counts=results[-1].counts,
+        steps=steps,
+        first=first,
+        busiest=_busiest(some),
+        drift=_drift(run, coded),
     )
     notify("measure", 1.0)
     return made
+
+
+def _busiest(trace: Trace) -> dict[str, int]:
+    counts = {name: np.count_nonzero(fired, axis=2) for name, fired in trace.spikes.items()}
+    return {name: max(1, int(count.max(initial=0))) for name, count in counts.items()}
 
 
 def _steps(results: Sequence[Result], labels: NDArray[Any]) -> StepFigures:

@@ -13,7 +13,8 @@ from pathlib import Path
 from exporter.files import write_whole
 from spikepress.catalog import Verdict, device_json
 from spikepress.plots import Plot, as_json
-from spikepress.svg import draw, mark
+from spikepress.svg import draw
+from spikepress.svg_parts import mark
 
 DEVICES_PLOT = "devices"
 

@@ -14,6 +14,11 @@ class PlotKind(Enum):
     GROUPED = "grouped"
     STACKED = "stacked"
     DOTS = "dots"
+    TREEMAP = "treemap"
+    """Areas: a rectangle for each x, divided by series."""
+    PLAN = "plan"
+    """Bytes over moments: a series for each buffer, "layer: kind", whose two points are the corners (first
+    moment, first byte) and (last moment, byte after the last)."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Plot:
     note: str = ""
     percent: bool = False
     """Write y as a percentage."""
+    x_names: tuple[str, ...] = ()
+    """What the whole numbers 0, 1, ... of x are called, where they have names."""
 
 
 def named(plot: Plot, labels: Mapping[str, str]) -> Plot:
@@ -62,4 +69,5 @@ def as_json(plot: Plot) -> dict[str, object]:
         "y_label": plot.y_label,
         "series": [{"name": s.name, "points": [list(point) for point in s.points]} for s in plot.series],
         "note": plot.note,
+        "x_names": list(plot.x_names),
     }

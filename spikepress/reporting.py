@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from exporter.plan import Memory, PlanOptions, plan, schedules
 from runtime.cost import PopulationCounts, footprint
-from spikepress import figures
+from spikepress import figures, memory_figures
 from spikepress.card import weight_sparsity
 from spikepress.catalog import Verdict, device, judge_all
 from spikepress.catalog import devices as all_devices
 from spikepress.figures import StageFigures
 from spikepress.formats import format_tables, formats
 from spikepress.labels import labels_of
-from spikepress.measuring import Measured, measure
+from spikepress.measuring import DRIFT_SAMPLES, Measured, measure
 from spikepress.needs import CODE_BYTES, STACK_BYTES, ram_lines
 from spikepress.page import Card, Report, Table, rows_of, write_page
 from spikepress.plots import Plot, named
@@ -78,10 +79,16 @@ def _cards(measured: Measured, verdicts: Sequence[Verdict]) -> tuple[Card, ...]:
 
 def _plots(measured: Measured) -> tuple[Plot, ...]:
     curve, stages = _stages(measured)
+    names = labels_of(measured.program)
     plots = [
         figures.accuracy_against_sparsity(curve, stages) if stages or curve else None,
         figures.flash_by_layer(footprint(measured.program), CODE_BYTES),
         figures.ram_by_layer(ram_lines(measured.memory)),
+        memory_figures.memory_map(measured.memory, Memory.FLASH),
+        memory_figures.memory_map(measured.memory, Memory.RAM),
+        memory_figures.ram_plan(measured.memory, names),
+        memory_figures.size_against_bounds(measured.program),
+        *_fronts(measured.run),
         figures.synops_by_layer(measured.counts),
         figures.raster(measured.first, 0),
         figures.accuracy_per_step(measured.steps),
@@ -90,8 +97,17 @@ def _plots(measured: Measured) -> tuple[Plot, ...]:
         figures.drift_by_layer(_drift_shares(measured)) if measured.drift else None,
         figures.energy_by_basis({line.name: line.nanojoule for line in measured.energy}),
     ]
-    names = labels_of(measured.program)
     return tuple(named(plot, names) for plot in plots if plot is not None)
+
+
+def _fronts(run: RunDirectory) -> tuple[Plot, ...]:
+    """What a search for a model that fits found: in this folder, else in the newest it left below."""
+    found = [run.fit] if run.fit.exists() else sorted(run.fits.glob("*/fit.json"), key=_written)
+    return memory_figures.fit_fronts(read_json(found[-1])) if found else ()
+
+
+def _written(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def _drift_shares(measured: Measured) -> dict[str, float]:
@@ -123,6 +139,28 @@ def _outcomes(run: RunDirectory) -> dict[str, Any]:
     return dict(read_json(run.stages)) if run.stages.exists() else {}
 
 
+def _schedules(measured: Measured) -> Table:
+    """RAM under every schedule, and with queues cut to what was seen."""
+    program, names = measured.program, labels_of(measured.program)
+    shortened = PlanOptions(event_bounds=measured.busiest)
+    rows = [
+        (words, memory.ram_bytes, memory.unshared_bytes, names[memory.peak])
+        for words, options in [
+            *((options.sentence, options) for options in schedules(program)),
+            (f"{shortened.sentence} of at most the events seen", shortened),
+        ]
+        for memory in [plan(program, options)]
+    ]
+    return Table(
+        "RAM in bytes under every schedule, without stack",
+        ("schedule", "RAM", "without sharing", "peak at"),
+        rows_of(rows),
+        "Queues hold every neuron of a population, so nothing is ever lost. Only those of the last row could"
+        f" overflow: they hold the most events of any step of {min(DRIFT_SAMPLES, measured.samples)} samples;"
+        " later events of a step would be dropped and counted.",
+    )
+
+
 def _tables(measured: Measured) -> tuple[Table, ...]:
     energy = Table(
         "Energy of one inference, three estimates",
@@ -130,6 +168,7 @@ def _tables(measured: Measured) -> tuple[Table, ...]:
         tuple((line.name, f"{line.nanojoule:,.1f}", line.basis) for line in measured.energy),
         "The lines are not parts of one another: each is a different question.",
     )
+    memory = _schedules(measured)
     names = labels_of(measured.program)
     stored = format_tables(formats(measured.program), names)
     counts = [
@@ -143,7 +182,7 @@ def _tables(measured: Measured) -> tuple[Table, ...]:
         "A tie is a spike fired exactly at the threshold; a clamp is a membrane kept inside its width.",
     )
     if measured.drift is None:
-        return *stored, energy, activity
+        return memory, *stored, energy, activity
     drift = measured.drift
     rows = [
         (names[x.layer], x.float_spikes, x.integer_spikes, x.differing, f"{x.differing / x.neuron_steps:.3%}")
@@ -155,7 +194,7 @@ def _tables(measured: Measured) -> tuple[Table, ...]:
         rows_of(rows),
         f"Predictions that differ: {drift.differing_predictions} of {drift.samples}.",
     )
-    return *stored, energy, activity, drifted
+    return memory, *stored, energy, activity, drifted
 
 
 def _rate(part: PopulationCounts) -> str:

@@ -74,6 +74,21 @@ class RunDirectory:
     def page(self) -> Path:
         return self.path / "report.html"
 
+    @property
+    def fit(self) -> Path:
+        """What a search for a smaller model found: in the folder of the model it wrote."""
+        return self.path / "fit.json"
+
+    @property
+    def fits(self) -> Path:
+        """Folders of the models that were fitted to devices, by the device's name."""
+        return self.path / "fit"
+
+    @property
+    def models(self) -> Path:
+        """Figures of every model that a search made of this run's network, by their content."""
+        return self.fits / ".models"
+
     def checkpoint(self, stage: str) -> Path:
         """``stage``: dense, dense-quantized, pruned or pruned-quantized."""
         return self.path / f"{stage}.safetensors"
@@ -86,7 +101,7 @@ class RunDirectory:
                 self.checkpoint(name).unlink(missing_ok=True)
                 self.checkpoint(name).with_suffix(".json").unlink(missing_ok=True)
         written = (self.program, self.onnx, self.traced_onnx, self.graph, self.whole_graph, self.float_graph)
-        for file in (*written, self.log, self.prune_log, self.stages, self.summary, self.page):
+        for file in (*written, self.log, self.prune_log, self.stages, self.summary, self.page, self.fit):
             file.unlink(missing_ok=True)
 
     @property

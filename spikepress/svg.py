@@ -3,21 +3,19 @@ they stand in the page's JSON; colors come from the page's style sheet, so light
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from spikepress import svg_areas
 from spikepress.plots import Plot, PlotKind, Series
+from spikepress.svg_parts import CHARACTER, WIDTH, mark, short, text, title
 
-WIDTH = 640
 RIGHT, TOP, BOTTOM = 24, 34, 44
 ROW = 16
 LEGEND_ROW = 18
 RASTER_HEIGHT = 320
 LINE_HEIGHT = 280
-CHARACTER = 6.6
-"""Width of one character at the pictures' font size, in SVG units."""
 
 
 def draw(plot: Plot) -> str:
@@ -27,33 +25,17 @@ def draw(plot: Plot) -> str:
         PlotKind.DOTS: _raster,
         PlotKind.GROUPED: _grouped,
         PlotKind.STACKED: _stacked,
+        PlotKind.TREEMAP: svg_areas.treemap,
+        PlotKind.PLAN: svg_areas.plan,
     }
     height, parts = painters[plot.kind](plot)
-    legend, rows = _legend(plot.series)
+    named = svg_areas.kinds(plot) if plot.kind is PlotKind.PLAN else [s.name for s in plot.series]
+    legend, rows = _legend(named)
     body = "\n".join([*parts, *legend])
     # The legend stands above the picture and pushes its frame up, one row at a time.
     top = -LEGEND_ROW * max(0, rows - 1)
     box = f'viewBox="0 {top} {WIDTH} {height - top:g}" role="img" aria-label="{escape(plot.title)}"'
     return f"<svg {box}>\n{body}\n</svg>"
-
-
-def mark(plot_id: str, series: str, point: Sequence[float | str]) -> str:
-    """The attributes that make a mark readable by machine: JSON numbers, not rounded ones."""
-    values = "".join(
-        f' data-{axis}="{escape(json.dumps(value))}"' for axis, value in zip("xy", point, strict=True)
-    )
-    return f'class="mark" data-plot="{escape(plot_id)}" data-series="{escape(series)}"{values}'
-
-
-def short(value: float, percent: bool = False) -> str:
-    """A number as a person writes it on an axis."""
-    if percent:
-        return f"{value * 100:.4g} %"
-    if value and abs(value) < 0.01:
-        return f"{value:.2g}"
-    if abs(value) >= 1_000 or value == int(value):
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -67,29 +49,25 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [round(index * step, 12) for index in range(first, last + 1)]
 
 
-def _text(x: float, y: float, words: str, kind: str, extra: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}"{extra}>{escape(words)}</text>'
-
-
-def _legend(series: Sequence[Series]) -> tuple[list[str], int]:
+def _legend(names: Sequence[str]) -> tuple[list[str], int]:
     """The legend and its rows, the last of them at the top of the picture; none for a single series."""
-    if len(series) < 2:
+    if len(names) < 2:
         return [], 0
     rows: list[list[tuple[float, int, str]]] = [[]]
     x = 4.0
-    for index, item in enumerate(series):
-        wide = 16 + CHARACTER * len(item.name) + 18
+    for index, name in enumerate(names):
+        wide = 16 + CHARACTER * len(name) + 18
         if x + wide > WIDTH and rows[-1]:
             rows.append([])
             x = 4.0
-        rows[-1].append((x, index, item.name))
+        rows[-1].append((x, index, name))
         x += wide
     parts = []
     for number, row in enumerate(reversed(rows)):
         y = 6 - LEGEND_ROW * number
         for x, index, name in row:
             parts.append(f'<rect x="{x:.1f}" y="{y}" width="11" height="11" rx="2" class="fill{index % 8}"/>')
-            parts.append(_text(x + 16, y + 9.5, name, "legend"))
+            parts.append(text(x + 16, y + 9.5, name, "legend"))
     return parts, len(rows)
 
 
@@ -125,7 +103,7 @@ def _raster(plot: Plot) -> tuple[float, list[str]]:
         tall = room * max(size, least) / sum(max(n, least) for n in sizes)
         band = f'x="{left}" y="{top:.1f}" width="{WIDTH - RIGHT - left}" height="{tall:.1f}"'
         parts.append(f'<rect {band} class="band"/>')
-        parts.append(_text(left - 8, top + tall / 2 + 4, series.name, "label end"))
+        parts.append(text(left - 8, top + tall / 2 + 4, series.name, "label end"))
         wide, high = 0.55 * (scale(1) - scale(0)), max(1.2, min(4.0, 0.8 * tall / size))
         for point in series.points:
             x, y = scale(_number(point[0])), top + (point[1] + 0.5) * tall / size
@@ -134,8 +112,8 @@ def _raster(plot: Plot) -> tuple[float, list[str]]:
         top += tall + gap
     for tick in ticks(0, max(steps, 1.0)):
         if tick <= steps and tick == int(tick):
-            parts.append(_text(scale(tick), RASTER_HEIGHT - BOTTOM + 18, short(tick), "label middle"))
-    parts.append(_text((left + WIDTH - RIGHT) / 2, RASTER_HEIGHT - 8, plot.x_label, "axis middle"))
+            parts.append(text(scale(tick), RASTER_HEIGHT - BOTTOM + 18, short(tick), "label middle"))
+    parts.append(text((left + WIDTH - RIGHT) / 2, RASTER_HEIGHT - 8, plot.x_label, "axis middle"))
     return RASTER_HEIGHT, parts
 
 
@@ -149,7 +127,7 @@ def _dot(
     return (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.2f}" {mark(plot.id, series[0].name, point)}'
         f' style="fill:var(--c{series[1] % 8})">'
-        f"<title>{escape(_title(plot, series[0], point))}</title></circle>"
+        f"<title>{escape(title(plot, series[0], point))}</title></circle>"
     )
 
 
@@ -160,12 +138,12 @@ def _axes(
     for y in marks[1]:
         ends = f'x1="{scale.start:.1f}" x2="{scale.end:.1f}" y1="{rise(y):.1f}" y2="{rise(y):.1f}"'
         yield f'<line {ends} class="grid"/>'
-        yield _text(scale.start - 8, rise(y) + 4, short(y, plot.percent), "label end")
+        yield text(scale.start - 8, rise(y) + 4, short(y, plot.percent), "label end")
     for x in marks[0]:
-        yield _text(scale(x), height - BOTTOM + 18, short(x), "label middle")
-    yield _text((scale.start + scale.end) / 2, height - 8, plot.x_label, "axis middle")
+        yield text(scale(x), height - BOTTOM + 18, short(x), "label middle")
+    yield text((scale.start + scale.end) / 2, height - 8, plot.x_label, "axis middle")
     middle = (TOP + height - BOTTOM) / 2
-    yield _text(11, middle, plot.y_label, "axis middle", f' transform="rotate(-90 11 {middle:.1f})"')
+    yield text(11, middle, plot.y_label, "axis middle", f' transform="rotate(-90 11 {middle:.1f})"')
 
 
 # ---- bars -----------------------------------------------------------------------------------------
@@ -179,13 +157,13 @@ def _grouped(plot: Plot) -> tuple[float, list[str]]:
     parts, y = [], float(top)
     for category in categories:
         rows = [(i, s, p) for i, s in enumerate(plot.series) for p in s.points if p[0] == category]
-        parts.append(_text(left - 8, y + ROW * len(rows) / 2 + 4, category, "label end"))
+        parts.append(text(left - 8, y + ROW * len(rows) / 2 + 4, category, "label end"))
         for index, series, point in rows:
             parts.append(_bar(plot, (series, index), point, (scale(0), scale(point[1]), y)))
-            parts.append(_text(scale(point[1]) + 6, y + 11.5, short(point[1], plot.percent), "label"))
+            parts.append(text(scale(point[1]) + 6, y + 11.5, short(point[1], plot.percent), "label"))
             y += ROW
         y += 8
-    parts.append(_text((left + WIDTH - 110) / 2, y + 16, plot.y_label, "axis middle"))
+    parts.append(text((left + WIDTH - 110) / 2, y + 16, plot.y_label, "axis middle"))
     return y + 26, parts
 
 
@@ -196,7 +174,7 @@ def _stacked(plot: Plot) -> tuple[float, list[str]]:
     scale = _Scale((left, WIDTH - 90), (0.0, max([*totals.values(), 1e-12])))
     parts, y = [], float(TOP)
     for category in categories:
-        parts.append(_text(left - 8, y + 13, category, "label end"))
+        parts.append(text(left - 8, y + 13, category, "label end"))
         start = 0.0
         for index, series in enumerate(plot.series):
             for point in series.points:
@@ -204,9 +182,9 @@ def _stacked(plot: Plot) -> tuple[float, list[str]]:
                     end = start + point[1]
                     parts.append(_bar(plot, (series, index), point, (scale(start), scale(end), y), 18))
                     start = end
-        parts.append(_text(scale(start) + 6, y + 13, short(start), "label"))
+        parts.append(text(scale(start) + 6, y + 13, short(start), "label"))
         y += 27
-    parts.append(_text((left + WIDTH - 90) / 2, y + 14, plot.y_label, "axis middle"))
+    parts.append(text((left + WIDTH - 90) / 2, y + 14, plot.y_label, "axis middle"))
     return y + 24, parts
 
 
@@ -221,7 +199,7 @@ def _bar(
     return (
         f'<rect x="{start:.2f}" y="{y:.1f}" width="{max(0.0, end - start):.2f}" height="{tall:g}" rx="1.5"'
         f' {mark(plot.id, series[0].name, point)} style="fill:var(--c{series[1] % 8})">'
-        f"<title>{escape(_title(plot, series[0], point))}</title></rect>"
+        f"<title>{escape(title(plot, series[0], point))}</title></rect>"
     )
 
 
@@ -256,8 +234,3 @@ def _categories(plot: Plot) -> list[str]:
 def _padded(low: float, high: float, percent: bool) -> tuple[float, float]:
     pad = 0.05 * max(high - low, 0.02 * abs(high), 1e-6)
     return max(0.0, low - pad) if low >= 0 else low - pad, min(1.0, high + pad) if percent else high + pad
-
-
-def _title(plot: Plot, series: Series, point: tuple[float | str, float]) -> str:
-    x = point[0] if isinstance(point[0], str) else short(point[0])
-    return f"{series.name}, {x}: {short(point[1], plot.percent)}"

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from spikepress.catalog import Device, Resource, Verdict
 from spikepress.formats import Format, format_tables
+from spikepress.terminal_plots import print_plot
 
 if TYPE_CHECKING:
     from spikepress.exactness import LegResult
@@ -45,10 +46,17 @@ def print_devices(devices: Sequence[Device]) -> None:
     def usable(device: Device, resource: Resource) -> str:
         return f"{device.available(resource):,}" if resource in device.limits else "-"
 
-    columns = ("name", "core", "usable flash B", "usable RAM B", "block RAM bit", "MHz", "figures")
+    columns = ("name", "vendor", "core", "usable flash B", "usable RAM B", "block RAM bit", "MHz", "figures")
     resources = (Resource.FLASH, Resource.RAM, Resource.BLOCK_RAM)
     rows = (
-        (d.name, d.core, *(usable(d, r) for r in resources), str(d.mhz or "-"), d.status.value)
+        (
+            d.name,
+            d.vendor or "-",
+            d.core,
+            *(usable(d, r) for r in resources),
+            str(d.mhz or "-"),
+            d.status.value,
+        )
         for d in devices
     )
     print_table("Devices", columns, rows)
@@ -75,6 +83,8 @@ def print_report(report: Report) -> None:
     console = _console()
     console.print(f"[bold]{report.title}[/]\n{report.subtitle}")
     print_table("Figures", ("figure", "measured", ""), ((c.label, c.value, c.note) for c in report.cards))
+    for plot in report.plots:
+        print_plot(plot)
     for table in report.tables:
         print_table(table.title, table.columns, table.rows)
     print_verdicts(report.verdicts)

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.errors import ConfigError, DataError
-from spikepress.catalog import Kind, Resource, device, devices, judge, judge_all, matching
+from spikepress.catalog import Kind, Resource, Wanted, device, devices, judge, judge_all, matching
 
 SMALL = {
     Resource.FLASH: 9_000,
@@ -66,6 +66,25 @@ def test_a_chip_with_sixteen_inputs_refuses_sixty_four():
     assert verdict.binding is Resource.INPUTS
 
 
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (Wanted(vendor="raspberry"), ["rp2040", "rp2354"]),
+        (Wanted(words="blue pill"), ["stm32f103c8"]),
+        (Wanted(kind="fpga", vendor="lattice", words="ice40"), ["ice40up5k", "ice40hx8k"]),
+        (Wanted(core="avr", flash=32_256, ram=1_792), ["atmega328p", "atmega2560"]),
+        (Wanted(core="avr", flash=32_257), ["atmega2560"]),
+        (Wanted(kind="neuromorphic", flash=1), []),
+    ],
+)
+def test_devices_are_found_by_kind_vendor_words_and_usable_memory(wanted, names):
+    assert [entry.name for entry in matching(devices(), wanted)] == names
+
+
+def test_every_device_of_the_catalogue_names_its_vendor():
+    assert all(entry.vendor for entry in devices())
+
+
 def test_every_device_gets_a_verdict():
     assert len(judge_all(SMALL)) == len(devices())
 
@@ -104,7 +123,7 @@ def test_users_add_devices_of_their_own(tmp_path):
     mine = device("mine", path)
     assert mine.available(Resource.FLASH) == 61_440
     assert len(devices(path)) == len(devices()) + 1
-    assert matching(devices(path), kind="mcu", core="RV32IM")[-1] == mine
+    assert matching(devices(path), Wanted(kind="mcu", core="RV32IM"))[-1] == mine
 
 
 @pytest.mark.parametrize(
@@ -140,4 +159,4 @@ def test_a_device_file_that_is_not_there_is_refused(tmp_path):
 
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ConfigError, match="neuromorphic"):
-        matching(devices(), kind="gpu")
+        Wanted(kind="gpu")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import spikepress
 from spikepress.cli import app
+from spikepress.sizes import size_of
 
 ROOT = Path(__file__).parent.parent.parent
 VERBS = (
@@ -29,6 +30,8 @@ VERBS = (
     "emulate",
     "sweep",
     "table",
+    "fit",
+    "compare",
 )
 
 
@@ -115,6 +118,29 @@ def test_an_unwritable_folder_is_one_sentence(tmp_path):
         assert_one_sentence(command(*arguments, tmp_path / "file" / "run"), "found", "expected")
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "--device"),
+        (("--device", "z80"), "atmega328p"),
+        (("--device", "atmega328p", "--latency", "5"), "cost model"),
+        (("--flash", "32X"), "32KiB"),
+        (("--flash", "0"), "flash_bytes"),
+        (("--device", "atmega328p"), "spikepress train"),
+    ],
+)
+def test_a_fit_that_cannot_be_is_one_sentence(tmp_path, options, words):
+    assert_one_sentence(command("fit", tmp_path, *options), "found", "expected", words)
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [("30000", 30_000), ("32K", 32_768), ("32 KiB", 32_768), ("32kB", 32_000), ("1_000", 1_000)],
+)
+def test_sizes_are_read_as_people_write_them(words, size):
+    assert size_of("--flash", words) == size
+
+
 @pytest.mark.parametrize("name", ["trainer", "runtime", "exporter", "pruner"])
 def test_a_users_own_module_of_our_name_is_named(tmp_path, name):
     (tmp_path / f"{name}.py").write_text("print('mine')\n", encoding="utf-8")
@@ -128,11 +154,14 @@ def test_a_users_own_module_of_our_name_is_named(tmp_path, name):
 
 def test_the_public_surface_is_pinned():
     assert spikepress.__all__ == [
+        "Comparison",
         "Device",
         "Emulation",
         "FirmwareOptions",
+        "FitResult",
         "LayerActivity",
         "LegResult",
+        "Limits",
         "Outcome",
         "Place",
         "Report",
@@ -144,10 +173,12 @@ def test_the_public_surface_is_pinned():
         "Verdict",
         "Verification",
         "bench",
+        "compare",
         "demo",
         "devices",
         "emulate",
         "export",
+        "fit",
         "info",
         "prune",
         "quantize",

@@ -29,8 +29,8 @@ def test_info_gives_bytes_bounds_runner_up_break_even_and_a_reason(small_run):
 def test_a_report_shows_stored_and_execution_bytes_side_by_side(small_run, tmp_path):
     report = sp.report(small_run, output=tmp_path / "page.html", samples=5)
     program = container.read(small_run / "model.spk")
-    sizes, walks = report.tables[:2]
-    assert sizes.title.startswith("Formats")
+    (walks,) = (table for table in report.tables if "under speed" in table.columns)
+    assert any(table.title.startswith("Formats") for table in report.tables)
     engine = Engine(program, Objective.SPEED)
     for column, total in (("stored", engine.stored_bytes), ("under speed", engine.execution_bytes)):
         place = walks.columns.index(column)

@@ -77,7 +77,11 @@ def test_the_report_of_a_real_run_shows_its_json(small_run, tmp_path):
     assert plots == {
         "accuracy-vs-sparsity",
         "flash-by-layer",
+        "flash-map",
         "ram-by-layer",
+        "ram-map",
+        "ram-plan",
+        "size-vs-bounds",
         "synops-by-layer",
         "raster",
         "accuracy-per-step",

@@ -1,0 +1,24 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[Path, typer.Argument(help="A run directory, or a .spk file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Data = Annotated[
+    str | None,
+    typer.Option("--data", help="Data set by name, or an .npz with x and y; default: the run's own."),
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where data files lie; default: $SPIKEPRESS_DATA.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed; default: the configuration's.")]
+Samples = Annotated[int | None, typer.Option("--samples", min=1, help="Use only the first so many samples.")]
+DeviceFile = Annotated[
+    Path | None, typer.Option("--devices", help="A TOML file with further devices of your own.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from where the run directory stopped.")]
