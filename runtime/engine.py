@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from runtime.check import check_program
 from runtime.cost import Counts, table_bytes
 from runtime.errors import DataError
+from runtime.fused import Form, Fused, unsupported
 from runtime.objective import Objective, execution_form
 from runtime.program import NeuronPopulation, Program, n_neurons
 from runtime.readout import after_block, before_first_step
@@ -38,7 +39,7 @@ class Result:
     predictions: NDArray[np.int64]
     trace: Trace | None
     _tally: Tally
-    _network: Network
+    _network: Network | Fused
 
     @cached_property
     def counts(self) -> Counts:
@@ -56,12 +57,17 @@ class Engine:
         check_program(program)
         self.program = program
         self.objective = objective
-        executed = execution_form(program, objective)
+        fuses = objective is Objective.SPEED and unsupported(program) is None
+        executed = execution_form(program, Objective.FLASH if fuses else objective)
         self.stored_bytes = sum(table_bytes(table) for table in program.tables)
         """Bytes of the tables as a file holds them."""
         self.execution_bytes = sum(table_bytes(table) for table in executed.tables)
         """Bytes of the tables that run, address tables aside; ``stored_bytes`` under ``Objective.FLASH``."""
         self._network = Network(executed)
+        self._fused: Fused | None = None
+        if fuses:
+            self._fused = Fused(program, self._network.neurons)
+            self.execution_bytes = self._fused.bytes
         self._neurons = sum(n_neurons(population) for population in program.populations)
         self._whole: State | None = None
         self._stream: State | None = None
@@ -73,6 +79,8 @@ class Engine:
     def run(self, coded: NDArray[np.integer], *, trace: bool = False) -> Result:
         """Run whole samples: ``coded`` (steps, samples, *input shape) integers, see ``runtime.coding``."""
         frames = self._checked(coded)
+        if self._fused is not None and not trace:
+            return self._run_fused(self._fused, frames)
         steps, samples = frames.shape[:2]
         block, width = self._block(steps, samples)
         scores = np.empty((samples, n_neurons(self._output)), np.int64)
@@ -84,6 +92,13 @@ class Engine:
         predictions = scores.argmax(axis=1)
         traced = keep.trace(scores, predictions) if keep else None
         return Result(scores, predictions, traced, tally, self._network)
+
+    def _run_fused(self, fused: Fused, frames: NDArray[np.int32]) -> Result:
+        tally = Tally(samples=frames.shape[1])
+        scores = np.empty((frames.shape[1], n_neurons(self._output)), np.int64)
+        for sample in range(frames.shape[1]):
+            scores[sample] = fused.run(frames[:, sample], tally)
+        return Result(scores, scores.argmax(axis=1), None, tally, fused)
 
     def reset(self) -> None:
         """Start a new streamed sample."""
@@ -106,6 +121,16 @@ class Engine:
         self._scores = self._read(self._stream, self._scores)
         output: NDArray[np.int32] = self._stream.block(self.program.output)[0, 0].copy()
         return output.reshape(self._output.shape)
+
+    @property
+    def fused_forms(self) -> tuple[Form, ...] | None:
+        """How each projection runs in the fused kernel, in the program's order; None where the generic engine
+        runs them all, see ``runtime.fused.unsupported``."""
+        if self._fused is None:
+            return None
+        plan = self._fused.plan
+        numbered = zip((inflow.number for inflow in plan.inflows), plan.forms, strict=True)
+        return tuple(form for _, form in sorted(numbered, key=lambda one: one[0]))
 
     @property
     def scores(self) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ TABLE = {
     "runtime.spec": set(),
     "runtime.errors": set(),
     "runtime.kernels": {"numba", "numpy"},
+    "runtime.kernels.fused": {"numba", "numpy", "runtime.kernels.fused"},
     "runtime": {"numpy", "numba", "runtime"},
     "trainer": {"numpy", "torch", "safetensors", "trainer", "runtime.spec", "runtime.errors"},
     "trainer.datasets": {"numpy", "torch", "sklearn", "trainer", "runtime.spec", "runtime.errors"},
