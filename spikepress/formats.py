@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from runtime.choice import Candidate, Choice, choose
 from runtime.cost import table_bytes
 from runtime.encodings import ENCODINGS, decode
+from runtime.engine import Engine
+from runtime.fused import unsupported
 from runtime.objective import Objective, execution_form
 from runtime.program import ConvSynapses, EncodedMatrix, Program, Projection
 from spikepress.page import Table
@@ -36,8 +38,9 @@ class Format:
     event_ns: float | None
     """Time of one event's row; None where no row can be walked."""
     times_the_fastest: float | None
+    execution: str
+    """The form that runs under the objective ``speed``, and why the whole net is not one compiled call."""
     execution_bytes: int
-    """Bytes of the form that runs under the objective ``speed``."""
     reason: str
 
     def as_json(self) -> dict[str, object]:
@@ -46,18 +49,30 @@ class Format:
 
 def formats(program: Program) -> tuple[Format, ...]:
     """Every table but the diagonals, which have one form, in the order of the file."""
-    fast = execution_form(program, Objective.SPEED).tables
+    fast = _execution(program)
     users: dict[int, Projection] = {}
     for projection in program.projections:
         users.setdefault(projection.table, projection)
     return tuple(
-        _format(users[number], table, table_bytes(fast[number]))
+        _format(users[number], table, fast[number])
         for number, table in enumerate(program.tables)
         if table.encoding != "diagonal"
     )
 
 
-def _format(user: Projection, table: EncodedMatrix, execution_bytes: int) -> Format:
+def _execution(program: Program) -> list[tuple[str, int]]:
+    """What runs under the objective ``speed``, and its bytes, by table."""
+    reason = unsupported(program)
+    if reason is not None:
+        tables = execution_form(program, Objective.SPEED).tables
+        return [(f"{table.encoding}, step by step: {reason}", table_bytes(table)) for table in tables]
+    forms = Engine(program, Objective.SPEED).fused_forms
+    assert forms is not None
+    found = {p.table: form for p, form in zip(program.projections, forms, strict=True)}
+    return [(found[number].name, found[number].bytes) for number in range(len(program.tables))]
+
+
+def _format(user: Projection, table: EncodedMatrix, execution: tuple[str, int]) -> Format:
     taps = math.prod(user.synapses.kernel) if isinstance(user.synapses, ConvSynapses) else 1
     choice = choose(decode(table), table.bits, taps=taps)
     stored, kept = table_bytes(table), choice.bounds.nonzeros
@@ -79,7 +94,8 @@ def _format(user: Projection, table: EncodedMatrix, execution_bytes: int) -> For
         break_even_density=choice.break_even,
         event_ns=None if walk is None else round(walk, 1),
         times_the_fastest=None if walk is None else round(walk / _fastest(choice).event_ns, 2),
-        execution_bytes=execution_bytes,
+        execution=execution[0],
+        execution_bytes=execution[1],
         reason=_reason(choice, table, stored),
     )
 
@@ -124,7 +140,7 @@ def format_tables(found: tuple[Format, ...], names: Mapping[str, str] | None = N
     )
     walks = Table(
         "Formats: time of a row, bytes as stored and under speed",
-        ("layer", "ns an event", "times the fastest", "stored", "under speed", ""),
+        ("layer", "ns an event", "times the fastest", "stored", "under speed", "runs as", ""),
         tuple(
             (
                 one.layer,
@@ -132,6 +148,7 @@ def format_tables(found: tuple[Format, ...], names: Mapping[str, str] | None = N
                 "-" if one.times_the_fastest is None else f"{one.times_the_fastest:.1f}",
                 f"{one.bytes:,}",
                 f"{one.execution_bytes:,}",
+                one.execution,
                 one.reason,
             )
             for one in shown

@@ -181,9 +181,8 @@ def test_more_spikes_at_once_than_narrow_sums_hold_run_alike(monkeypatch):
     force(monkeypatch, "sums")
     build = Builder(np.random.default_rng(3), events((8,), n_steps=3), density=1.0)
     build.linear(0, build.neurons((700,), neuron(threshold_q=(1,), bias_q=(9,), reset=Reset.NONE)))
-    build.linear(
-        1, build.neurons((40,), silent(width=StateWidth.INT32, v_min=-(1 << 24), v_max=1 << 24))
-    )
+    build.linear(1, build.neurons((40,), silent(width=StateWidth.INT32, v_min=-(1 << 24), v_max=1 << 24)))
+    build.matrices[0] = (np.abs(build.matrices[0][0]), "lists", 8)
     build.matrices[1] = (np.full((700, 40), -127, np.int32), "dense", 8)
     program = build.program(Readout.MEMBRANE_LAST)
     counts = assert_runs_alike(program, random_input(program))
