@@ -159,12 +159,17 @@ def _check_neuron(node: Neuron, shape: tuple[int, ...]) -> None:
 def _tuples(model: FloatNeuron | IntegerNeuron) -> Iterable[tuple[str, tuple[float, ...]]]:
     if isinstance(model, FloatNeuron):
         names = ("threshold", "reset_value", "bias", "start", "v_leak")
+        factors = {"decay": model.decay, "synaptic_decay": model.synaptic_decay}
+        yield from ((name, values) for name, values in factors.items() if values is not None)
     else:
         names = ("threshold_q", "reset_q", "bias_q", "start_q", "payload_shift")
-    return ((name, getattr(model, name)) for name in names)
+    yield from ((name, getattr(model, name)) for name in names)
 
 
 def _check_float_neuron(name: str, model: FloatNeuron) -> None:
+    for decay in (model.decay, model.synaptic_decay):
+        if decay is not None and not all(0.0 <= beta <= 1.0 for beta in decay):
+            raise ModelError(f"{name}: found a decay of {min(decay):g} to {max(decay):g}, expected 0 to 1")
     if model.fire is Fire.GRADED and min(model.threshold) <= 0:
         raise ModelError(f"{name}: found graded threshold {min(model.threshold)}, expected it above 0")
     _check_payload_bits(name, model)

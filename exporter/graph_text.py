@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -89,14 +89,20 @@ class Reader:
             raise _wrong(where, value, f"a {hint.__name__}")
         hints = get_type_hints(hint, {**vars(nodes), **vars(spec)})
         known = [field.name for field in fields(hint)]
-        if set(value) != {CLASS, *known}:
-            raise FormatError(f"{where}: found fields {sorted(value)}, expected {sorted(['kind', *known])}")
+        needed = [field.name for field in fields(hint) if _has_no_default(field)]
+        if not {CLASS, *needed} <= set(value) <= {CLASS, *known}:
+            raise FormatError(f"{where}: found fields {sorted(value)}, expected {sorted([CLASS, *known])}")
         place = value["name"] if isinstance(value.get("name"), str) else where
-        found = {name: self.typed(value[name], hints[name], f"{place}.{name}") for name in known}
+        present = [name for name in known if name in value]
+        found = {name: self.typed(value[name], hints[name], f"{place}.{name}") for name in present}
         try:
             return hint(**found)
         except ValueError as error:
             raise FormatError(f"{place}: {error}") from error
+
+
+def _has_no_default(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
 
 
 def _is_class(hint: Any) -> bool:
@@ -107,6 +113,8 @@ def _announces(value: Any, hint: Any) -> bool:
     """Whether a JSON form can be of this one type of a union."""
     if get_origin(hint) is np.ndarray:
         return isinstance(value, dict) and "array" in value
+    if get_origin(hint) is tuple:
+        return isinstance(value, list)
     if is_dataclass(hint):
         return isinstance(value, dict) and value.get(CLASS) == getattr(hint, "__name__", "")
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -36,6 +36,7 @@ from exporter.graph import (
 )
 from exporter.grid import Arrival, Demands, Grid, largest_weight, make_grid
 from exporter.ranges import Interval, axis_length, current_interval, prove_int32, spread
+from exporter.shift_leaks import refuse_decays
 from exporter.wiring import consumers, fan_in, input_of, neurons, origins
 from runtime.errors import ConfigError, ModelError, UnsupportedError
 from runtime.spec import MAX_FRAC_BITS, Coding, Fire, FloatNeuron, IntegerNeuron, Readout, StateWidth
@@ -64,6 +65,7 @@ def quantize(graph: Graph, options: QuantizeOptions = QuantizeOptions()) -> Grap
     Raises ``UnsupportedError`` naming the layer where scales cannot meet or a sum could leave int32.
     """
     shapes = check(graph)
+    refuse_decays(graph)
     _refuse_unfolded(graph)
     changed: dict[str, Node] = {}
     for neuron in neurons(graph):

@@ -109,16 +109,20 @@ def step_float(model: FloatNeuron, state: FloatState, current: Reals) -> tuple[I
     shape = current.shape[1:]
     i, drive = state.i, current
     if model.synaptic_leak is not None:
-        i = state.i * model.synaptic_leak.beta + current
+        i = state.i * _factor(model.synaptic_decay, model.synaptic_leak, shape) + current
         drive = i if model.synaptic_order is SynapticOrder.NEW else state.i
     rest = _reals(model.v_leak, shape)
-    v = rest + (state.v - rest) * model.leak.beta
+    v = rest + (state.v - rest) * _factor(model.decay, model.leak, shape)
     if model.reset_timing is ResetTiming.NEXT_STEP:
         v = _reset_float(model, v, state.fired)
     u = v + drive + _reals(model.bias, shape)
     payload = _fired_float(model, u)
     v = _reset_float(model, u, payload) if model.reset_timing is ResetTiming.SAME_STEP else u
     return payload, FloatState(v, i, payload)
+
+
+def _factor(decay: tuple[float, ...] | None, leak: Leak, shape: tuple[int, ...]) -> Reals | float:
+    return leak.beta if decay is None else _reals(decay, shape)
 
 
 def _fired_float(model: FloatNeuron, u: Reals) -> Integers:

@@ -128,6 +128,11 @@ class FloatNeuron:
     bias: tuple[float, ...] = (0.0,)
     start: tuple[float, ...] = (0.0,)
     v_leak: tuple[float, ...] = (0.0,)
+    decay: tuple[float, ...] | None = None
+    """The membrane's factor where no leak by shifts says it (a network from elsewhere): it then stands for
+    ``leak``. ``exporter.shift_leaks`` brings it to the grid; nothing becomes integers before."""
+    synaptic_decay: tuple[float, ...] | None = None
+    """The same of the synaptic current, for ``synaptic_leak`` (which is then any leak, not None)."""
 
 
 @dataclass(frozen=True)

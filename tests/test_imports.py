@@ -33,8 +33,12 @@ TABLE = {
     },
     "exporter": {"numpy", "exporter", "runtime"},
     "exporter.sources": {"numpy", "exporter", "runtime"},
+    "exporter.sources.nir": {"numpy", "exporter", "runtime", "nir"},
+    "exporter.sources.nir_file": {"nir", "h5py", "exporter", "runtime"},
+    "exporter.sources.nir_net": {"numpy", "exporter", "runtime", "nir"},
+    "exporter.sources.nir_neurons": {"numpy", "exporter", "runtime", "nir"},
     "exporter.sources.torch": {"numpy", "exporter", "runtime", "torch", "trainer"},
-    "exporter.targets": {"numpy", "exporter", "runtime", "onnx", "jinja2"},
+    "exporter.targets": {"numpy", "exporter", "runtime", "onnx", "jinja2", "nir"},
     "spikepress": {
         "numpy",
         "numba",

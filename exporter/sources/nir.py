@@ -1,0 +1,226 @@
+"""A graph from a NIR file (Pedersen et al. 2024, "Neuromorphic intermediate representation").
+
+NIR describes neurons in continuous time and leaves to the reader how a step is taken. What it leaves open is
+an argument here, recorded in the graph's ``meta``; what this package's neuron cannot say is refused by name.
+Factors of the current (``dt/tau R``) are folded into the weights before a neuron.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+
+from exporter.check import check
+from exporter.graph import Add, Conv, Flatten, Graph, Input, Linear, Neuron, Node, Pool, PoolKind, Scale
+from exporter.sources.nir_file import read_file
+from exporter.sources.nir_net import (
+    Net,
+    Weighted,
+    delay_loops,
+    ends,
+    flattened,
+    merge_delays,
+    merge_scales,
+    ordered,
+    scaled_rows,
+)
+from exporter.sources.nir_neurons import Cell, Conventions, cell, is_neuron, values
+from runtime.errors import ModelError, UnsupportedError
+from runtime.spec import Coding, Fire, InputSpec, Readout
+
+AS_NIR = Conventions()
+"""A spike above the threshold, reset to a value in the same step, steps of 0.1 ms."""
+
+
+def load_nir(
+    path: str | Path,
+    how: Conventions = AS_NIR,
+    *,
+    spec: InputSpec | None = None,
+    n_steps: int = 100,
+    readout: Readout | None = None,
+    classes: tuple[str, ...] = (),
+) -> Graph:
+    """Float graph of a NIR file. ``spec``: what the network is fed, by default events of the file's shape
+    over ``n_steps``. ``readout``: by default counts of spikes, or the last membrane of a silent output.
+
+    Raises FormatError for a file that is damaged, UnsupportedError or ModelError naming the node that
+    cannot be said here.
+    """
+    return graph_from_nir(read_file(path), how, spec=spec, n_steps=n_steps, readout=readout, classes=classes)
+
+
+def graph_from_nir(
+    found: nir.NIRGraph,
+    how: Conventions = AS_NIR,
+    *,
+    spec: InputSpec | None = None,
+    n_steps: int = 100,
+    readout: Readout | None = None,
+    classes: tuple[str, ...] = (),
+) -> Graph:
+    """As ``load_nir``, of a graph in memory, which stays as it is."""
+    net = flattened(found)
+    entry, leaving = ends(net)
+    shape = _shape(net.nodes[entry].input_type, entry)
+    merge_delays(net, how.dt)
+    merge_scales(net)
+    delay_loops(net, entry)
+    cells = {name: cell(name, node, how) for name, node in net.nodes.items() if is_neuron(node)}
+    _move_gains(net, cells)
+    nodes: list[Node] = [Input(entry, spec or InputSpec(shape, Coding.EVENTS, n_steps))]
+    for name in ordered(net):
+        if name not in (entry, leaving):
+            nodes += _made(net, name, cells)
+    output = _output(net, leaving, cells)
+    default = Readout.MEMBRANE_LAST if cells[output].model.fire is Fire.SILENT else Readout.COUNT
+    graph = Graph(tuple(nodes), output, readout or default, classes, how.words())
+    check(graph)
+    return graph
+
+
+def _shape(types: Any, name: str) -> tuple[int, ...]:
+    found = values(name, "shape", types.get("input") if isinstance(types, dict) else None)
+    shape = tuple(int(side) for side in found.reshape(-1))
+    if not 1 <= len(shape) <= 3 or min(shape) < 1 or any(side != int(side) for side in found.reshape(-1)):
+        raise UnsupportedError(f"{name}: found shape {shape}, expected (n,), (c, length) or (c, h, w)")
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
+
+
+def _output(net: Net, leaving: str, cells: Mapping[str, Cell]) -> str:
+    before = net.before(leaving)
+    if len(before) != 1 or before[0] not in cells:
+        raise UnsupportedError(
+            f"{leaving}: found {', '.join(before) or 'nothing'} before it, expected a neuron"
+        )
+    return before[0]
+
+
+def _move_gains(net: Net, cells: dict[str, Cell]) -> None:
+    """Moves the gain of each population's current into the weights before it."""
+    for name, found in cells.items():
+        for source in (weights for before in net.before(name) for weights in _weights(net, before)):
+            if len(net.after(source)) > 1 and np.any(found.gain != 1.0):
+                raise UnsupportedError(f"{source}: found several readers of its current, expected one")
+            node = net.nodes[source]
+            if isinstance(node, nir.Scale):
+                net.nodes[source] = nir.Scale(values(source, "scale", node.scale) * found.gain)
+            else:
+                net.nodes[source] = scaled_rows(source, node, found.gain)
+
+
+def _weights(net: Net, name: str) -> list[str]:
+    """The weights whose current a node carries, through flattening; none for a node that carries spikes."""
+    if isinstance(net.nodes[name], (*Weighted, nir.Scale)):
+        return [name]
+    if isinstance(net.nodes[name], nir.Flatten):
+        return [weights for before in net.before(name) for weights in _weights(net, before)]
+    return []
+
+
+def _made(net: Net, name: str, cells: Mapping[str, Cell]) -> list[Node]:
+    """The nodes of one NIR node; what it reads is summed first where it reads several."""
+    node, read = net.nodes[name], net.before(name)
+    if not read:
+        raise ModelError(f"{name}: found nothing that leads to it, expected a source")
+    made: list[Node] = []
+    if name in cells:
+        for place, source in enumerate(read):
+            if not _weights(net, source):
+                weight = cells[name].gain.reshape(-1).copy()
+                made.append(Scale(f"{source}>{name}", source, weight))
+                read[place] = made[-1].name
+    elif isinstance(node, nir.Scale) and any(not is_neuron(net.nodes[after]) for after in net.after(name)):
+        raise UnsupportedError(f"{name}: found a Scale that feeds no neuron, expected one beside weights")
+    if len(read) > 1:
+        made.append(Add(f"{name}.sum", tuple(read)))
+    source = made[-1].name if len(read) > 1 else read[0]
+    if name in cells:
+        made.append(Neuron(name, source, cells[name].model))
+        return made
+    maker = MAKERS.get(type(node))
+    if maker is None:
+        raise UnsupportedError(f"{name}: found a {type(node).__name__}, which no node here stands for")
+    return [*made, maker(net, name, node, source)]
+
+
+def _linear(net: Net, name: str, node: Any, source: str) -> Node:
+    weight = values(name, "weight", node.weight)
+    bias = None if isinstance(node, nir.Linear) else values(name, "bias", node.bias)
+    return Linear(name, source, weight, bias, delay=net.delays.get(name, 0))
+
+
+def _conv(net: Net, name: str, node: Any, source: str) -> Node:
+    weight = values(name, "weight", node.weight)
+    flat = isinstance(node, nir.Conv1d)
+    stride, dilation = (_pair(name, x, flat, 1) for x in (node.stride, node.dilation))
+    kernel = (1, weight.shape[-1]) if flat else (weight.shape[-2], weight.shape[-1])
+    bias = values(name, "bias", node.bias) if node.bias is not None else None
+    return Conv(
+        name,
+        source,
+        weight[:, :, None, :] if flat else weight,
+        stride=stride,
+        padding=_padding(name, node.padding, flat, kernel, dilation, stride),
+        dilation=dilation,
+        groups=int(node.groups),
+        bias=None if bias is None or not np.any(bias) else bias,
+    )
+
+
+def _pair(name: str, found: Any, flat: bool, other: int) -> tuple[int, int]:
+    sides = [int(side) for side in values(name, "window", found).reshape(-1)]
+    if flat:
+        return (other, sides[0])
+    return (sides[0], sides[-1])
+
+
+def _padding(
+    name: str,
+    found: Any,
+    flat: bool,
+    kernel: tuple[int, int],
+    dilation: tuple[int, int],
+    stride: tuple[int, int],
+) -> tuple[int, int]:
+    word = found.decode() if isinstance(found, bytes) else found
+    if not isinstance(word, str):
+        return _pair(name, found, flat, 0)
+    if word == "valid":
+        return (0, 0)
+    spans = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    if word != "same" or stride != (1, 1) or any(span % 2 for span in spans):
+        raise UnsupportedError(f"{name}: found padding {word!r} of kernel {kernel}, expected an even one")
+    return (spans[0] // 2, spans[1] // 2)
+
+
+def _pool(net: Net, name: str, node: Any, source: str) -> Node:
+    kind = PoolKind.SUM if isinstance(node, nir.SumPool2d) else PoolKind.AVERAGE
+    kernel, stride = (_pair(name, x, False, 1) for x in (node.kernel_size, node.stride))
+    return Pool(name, source, kind, kernel, stride, _pair(name, node.padding, False, 0))
+
+
+def _flatten(net: Net, name: str, node: Any, source: str) -> Node:
+    if int(node.start_dim) != 0 or int(node.end_dim) not in (-1, 1, 2):
+        raise UnsupportedError(f"{name}: found a Flatten of some axes, expected one of all")
+    return Flatten(name, source)
+
+
+def _scale(net: Net, name: str, node: Any, source: str) -> Node:
+    return Scale(name, source, values(name, "scale", node.scale).reshape(-1).copy())
+
+
+MAKERS: Mapping[type[nir.NIRNode], Callable[[Net, str, Any, str], Node]] = {
+    nir.Linear: _linear,
+    nir.Affine: _linear,
+    nir.Conv1d: _conv,
+    nir.Conv2d: _conv,
+    nir.SumPool2d: _pool,
+    nir.AvgPool2d: _pool,
+    nir.Flatten: _flatten,
+    nir.Scale: _scale,
+}

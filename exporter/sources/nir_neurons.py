@@ -1,0 +1,165 @@
+"""Neurons of NIR as neurons of ours, by explicit Euler steps of ``dt``.
+
+``tau dv/dt = (v_leak - v) + R I`` becomes ``v <- v_leak + (v - v_leak) (1 - dt/tau) + (dt/tau) R I``: the
+factor of the current goes into the weights before the neuron, so that the neuron itself carries none. NIR
+says neither ``dt`` nor the comparator nor how and when a reset acts: ``Conventions`` does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import nir
+import numpy as np
+
+from exporter.graph import Reals
+from exporter.shift_leaks import SAME, decay_of
+from runtime.errors import ModelError
+from runtime.spec import Compare, Fire, FloatNeuron, Leak, Reset, ResetTiming, SynapticOrder
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What a NIR file leaves open. ``dt``: one step, in the unit of the file's time constants."""
+
+    dt: float = 1e-4
+    reset: Reset = Reset.VALUE
+    """NIR itself knows the reset to a value alone; ``SUBTRACT`` takes the threshold off instead."""
+    compare: Compare = Compare.GREATER
+    reset_timing: ResetTiming = ResetTiming.SAME_STEP
+    synaptic_order: SynapticOrder = SynapticOrder.NEW
+    """Of current-based neurons: whether a step's own input reaches the membrane in that step."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.dt) and self.dt > 0):
+            raise ModelError(f"dt: found {self.dt}, expected a time above 0")
+
+    def words(self) -> dict[str, str]:
+        """By name, for the artefact."""
+        return {
+            "nir.dt": repr(self.dt),
+            "nir.reset": self.reset.value,
+            "nir.compare": self.compare.value,
+            "nir.reset_timing": self.reset_timing.value,
+            "nir.synaptic_order": self.synaptic_order.value,
+        }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A population and the gain of the current that enters it, of the population's shape."""
+
+    model: FloatNeuron
+    gain: Reals
+
+
+def is_neuron(node: nir.NIRNode) -> bool:
+    return type(node) in MAKERS
+
+
+def cell(name: str, node: nir.NIRNode, how: Conventions) -> Cell:
+    """The population of a NIR node; ``ModelError`` names a parameter that cannot be."""
+    found = MAKERS[type(node)](name, node, how)
+    shape = np.asarray(node.threshold if isinstance(node, nir.Threshold) else node.r).shape
+    # Tools store r = tau / dt in 32 bits: a product with dt / tau this near to 1 was meant to be 1.
+    gain = np.where(np.abs(found.gain - 1.0) <= SAME, 1.0, found.gain)
+    return Cell(found.model, np.broadcast_to(gain, shape or (1,)))
+
+
+def values(name: str, what: str, found: Any) -> Reals:
+    """A parameter as real numbers."""
+    try:
+        array = np.asarray(found, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{name}: found {what} that is no array of numbers, expected one") from error
+    if array.size == 0 or not np.isfinite(array).all():
+        raise ModelError(f"{name}: found {what} that is empty or not finite, expected real numbers")
+    return array
+
+
+def per_population(array: Reals) -> tuple[float, ...]:
+    """One value, one per channel, or one per neuron: the shortest that says the same."""
+    if np.all(array == array.reshape(-1)[0]):
+        return (float(array.reshape(-1)[0]),)
+    if array.ndim > 1:
+        maps = array.reshape(len(array), -1)
+        if np.all(maps == maps[:, :1]):
+            return tuple(float(value) for value in maps[:, 0])
+    return tuple(float(value) for value in array.reshape(-1))
+
+
+def _decay(name: str, what: str, tau: Any, dt: float) -> tuple[Reals, Leak, tuple[float, ...] | None]:
+    """``dt / tau`` and the factor 1 - dt / tau, as a leak by shifts where it is one."""
+    constants = values(name, what, tau)
+    if constants.min() < dt * (1.0 - 1e-6):
+        raise ModelError(f"{name}: found {what} {constants.min():g}, expected at least dt, {dt:g}")
+    share = np.minimum(dt / constants, 1.0)
+    leak, decay = decay_of(1.0 - share)
+    if decay is not None and len(decay) > 1:
+        decay = per_population(1.0 - share)
+    return share, leak, decay
+
+
+def _firing(name: str, node: Any, how: Conventions) -> dict[str, Any]:
+    return {
+        "threshold": per_population(values(name, "v_threshold", node.v_threshold)),
+        "reset_value": per_population(values(name, "v_reset", node.v_reset)),
+        "compare": how.compare,
+        "reset": how.reset,
+        "reset_timing": how.reset_timing,
+    }
+
+
+SILENT: dict[str, Any] = {"fire": Fire.SILENT, "reset": Reset.NONE}
+
+
+def _leaky(name: str, node: Any, how: Conventions) -> Cell:
+    share, leak, decay = _decay(name, "tau", node.tau, how.dt)
+    fires = _firing(name, node, how) if isinstance(node, nir.LIF) else SILENT
+    rest = per_population(values(name, "v_leak", node.v_leak))
+    model = FloatNeuron(leak=leak, decay=decay, v_leak=rest, **fires)
+    return Cell(model, share * values(name, "r", node.r))
+
+
+def _integrator(name: str, node: Any, how: Conventions) -> Cell:
+    fires = _firing(name, node, how) if isinstance(node, nir.IF) else SILENT
+    return Cell(FloatNeuron(**fires), how.dt * values(name, "r", node.r))
+
+
+def _current_based(name: str, node: Any, how: Conventions) -> Cell:
+    """The synaptic current is kept times the membrane's own gain, which is the same drive."""
+    share, leak, decay = _decay(name, "tau_mem", node.tau_mem, how.dt)
+    synaptic_share, synaptic_leak, synaptic_decay = _decay(name, "tau_syn", node.tau_syn, how.dt)
+    fires = _firing(name, node, how) if isinstance(node, nir.CubaLIF) else SILENT
+    model = FloatNeuron(
+        leak=leak,
+        decay=decay,
+        synaptic_leak=synaptic_leak,
+        synaptic_decay=synaptic_decay,
+        synaptic_order=how.synaptic_order,
+        v_leak=per_population(values(name, "v_leak", node.v_leak)),
+        **fires,
+    )
+    entering = synaptic_share * values(name, "w_in", node.w_in)
+    return Cell(model, share * values(name, "r", node.r) * entering)
+
+
+def _threshold(name: str, node: Any, how: Conventions) -> Cell:
+    """A comparison without memory: a neuron that forgets everything in a step."""
+    limit = per_population(values(name, "threshold", node.threshold))
+    model = FloatNeuron(decay=(0.0,), threshold=limit, compare=how.compare, reset=Reset.NONE)
+    return Cell(model, np.ones(()))
+
+
+MAKERS: Mapping[type[nir.NIRNode], Callable[[str, Any, Conventions], Cell]] = {
+    nir.LIF: _leaky,
+    nir.LI: _leaky,
+    nir.IF: _integrator,
+    nir.I: _integrator,
+    nir.CubaLIF: _current_based,
+    nir.CubaLI: _current_based,
+    nir.Threshold: _threshold,
+}

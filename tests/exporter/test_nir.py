@@ -1,0 +1,309 @@
+"""NIR files: read as their makers run them, written so that they come back, refused by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import nir
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from exporter.graph import Graph, Linear, Neuron
+from exporter.quantize import quantize
+from exporter.reference import run, run_float
+from exporter.shift_leaks import exact_leak, leak_grid, nearest_leak, shift_leaks
+from exporter.sources.nir import graph_from_nir, load_nir
+from exporter.sources.nir_neurons import Conventions
+from exporter.targets.nir import export, to_nir
+from exporter.wiring import input_of, neurons
+from runtime.errors import FormatError, ModelError, SpikepressError, UnsupportedError
+from runtime.spec import Compare, Fire, Leak, Readout, Reset, ResetTiming, SynapticOrder
+from tests.builders import graphs
+
+UNSAYABLE = {"reset to value", "graded", "graded to value", "gate", "current pool", "pooled sum"}
+"""Cases with a starting membrane, payloads of neurons, or a max pool."""
+
+
+def words_of(graph: Graph) -> Conventions:
+    """What a reader must be told of a graph whose neurons are all alike."""
+    model = next(n.model for n in neurons(graph) if n.model.fire is Fire.BINARY)
+    return Conventions(
+        dt=1e-4,
+        reset=model.reset,
+        compare=model.compare,
+        reset_timing=model.reset_timing,
+        synaptic_order=model.synaptic_order,
+    )
+
+
+def there_and_back(graph: Graph, folder) -> Graph:
+    export(graph, folder / "net.nir", lossy=True)
+    spec = replace(input_of(graph).spec, scale=1.0)
+    return load_nir(folder / "net.nir", words_of(graph), spec=spec, readout=graph.readout)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("case", sorted(set(graphs.CASES) - UNSAYABLE))
+def test_a_graph_that_was_exported_comes_back_with_the_same_spikes(case, seed, tmp_path):
+    graph = graphs.real(case, seed)
+    again = there_and_back(graph, tmp_path)
+    frames = graphs.coded(graph, samples=12, seed=seed)
+    before, after = run_float(graph, frames), run_float(again, frames)
+    assert set(before.spikes) == set(after.spikes)
+    for name, spikes in before.spikes.items():
+        np.testing.assert_array_equal(spikes, after.spikes[name])
+        np.testing.assert_allclose(before.membranes[name], after.membranes[name], rtol=1e-9, atol=1e-9)
+    assert again.meta["nir.reset"] == words_of(graph).reset.value
+
+
+@pytest.mark.parametrize("case", sorted(UNSAYABLE))
+def test_what_nir_has_no_node_for_is_refused_even_when_lossy(case):
+    with pytest.raises(UnsupportedError, match="NIR export"):
+        to_nir(graphs.real(case), lossy=True)
+
+
+def test_all_that_a_reader_would_take_for_something_else_is_named_at_once():
+    with pytest.raises(UnsupportedError) as error:
+        to_nir(graphs.real("late reset"))
+    for words in ("hidden", "out", ">= threshold", "subtract", "next step"):
+        assert words in str(error.value)
+
+
+def test_a_portable_graph_is_exported_without_a_word(tmp_path):
+    model = graphs.LIF
+    model = replace(model, compare=Compare.GREATER, reset=Reset.VALUE)
+    graph = graphs.chain(model)(np.random.default_rng(0))
+    export(graph, tmp_path / "net.nir")
+    frames = graphs.coded(graph)
+    again = load_nir(tmp_path / "net.nir", n_steps=8)
+    assert input_of(again).spec.shape == (12,)
+    for name, spikes in run_float(graph, frames).spikes.items():
+        np.testing.assert_array_equal(spikes, run_float(again, frames).spikes[name])
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_random_graphs_of_what_can_be_said_lose_no_spike(seed):
+    graph = random_graph(np.random.default_rng(seed))
+    again = graph_from_nir(
+        to_nir(graph, lossy=True), words_of(graph), spec=replace(input_of(graph).spec, scale=1.0)
+    )
+    frames = graphs.coded(graph, samples=4, seed=seed % 1000)
+    before, after = run_float(graph, frames), run_float(again, frames)
+    assume(any(spikes.any() for spikes in before.spikes.values()))
+    for name, spikes in before.spikes.items():
+        np.testing.assert_array_equal(spikes, after.spikes[name])
+
+
+def random_graph(rng: np.random.Generator) -> Graph:
+    """A feed-forward or recurrent net of random sizes and one kind of neuron."""
+    pick = rng.choice
+    model = replace(
+        graphs.LIF,
+        leak=leak_grid()[int(rng.integers(len(leak_grid()) // 2, len(leak_grid())))],
+        compare=pick([Compare.GREATER, Compare.GREATER_EQUAL]),
+        reset=pick([Reset.VALUE, Reset.SUBTRACT, Reset.NONE]),
+        reset_timing=pick([ResetTiming.SAME_STEP, ResetTiming.NEXT_STEP]),
+        reset_value=(float(rng.normal(0, 0.2)),),
+        v_leak=(float(rng.normal(0, 0.1)),),
+    )
+    if rng.random() < 0.3:
+        model = replace(
+            model, synaptic_leak=Leak((int(rng.integers(1, 4)),)), synaptic_order=SynapticOrder.NEW
+        )
+    b = graphs.Build(rng, graphs.EVENTS)
+    sizes = [12, *map(int, rng.integers(1, 9, int(rng.integers(1, 4))))]
+    last = "in"
+    for depth, (n_in, n_out) in enumerate(pairwise(sizes)):
+        name = "out" if depth == len(sizes) - 2 else f"n{depth}"
+        plain = model.synaptic_leak is None
+        entering = b.linear(f"fc{depth}", last, (n_out, n_in), with_bias=plain)
+        if rng.random() < 0.4:
+            own = b.linear(f"own{depth}", name, (n_out, n_out), delay=int(rng.integers(1, 4)))
+            entering = b.add(graphs.Add(f"sum{depth}", (entering, own)))
+        last = b.neuron(name, entering, replace(model, threshold=tuple(rng.uniform(0.2, 1.5, n_out))))
+    return b.done()
+
+
+def leaky(n: int, beta: float = 0.9, **changes) -> nir.LIF:
+    tau = np.full(n, 1e-4 / (1 - beta))
+    given = {"r": tau / 1e-4, "v_leak": np.zeros(n), "v_threshold": np.ones(n)}
+    return nir.LIF(tau=tau, **{**given, **changes})
+
+
+def chain_of(*nodes: nir.NIRNode, shape=(3,)) -> nir.NIRGraph:
+    named = {"in": nir.Input(np.array(shape)), **{f"n{k}": node for k, node in enumerate(nodes)}}
+    named["end"] = nir.Output(np.array([1]))
+    names = list(named)
+    return nir.NIRGraph(named, list(pairwise(names)), type_check=False)
+
+
+def test_factors_of_the_current_go_into_the_weights():
+    weight = np.arange(6.0).reshape(2, 3)
+    node = leaky(2, r=np.array([5.0, 20.0]))
+    graph = graph_from_nir(chain_of(nir.Affine(weight, np.ones(2)), node))
+    (linear,) = (n for n in graph.nodes if isinstance(n, Linear))
+    np.testing.assert_allclose(linear.weight, weight * np.array([[0.5], [2.0]]))
+    np.testing.assert_allclose(linear.bias, [0.5, 2.0])
+
+
+def test_scales_beside_weights_and_whole_steps_of_delay_become_part_of_them():
+    weight = np.arange(6.0).reshape(2, 3)
+    found = chain_of(
+        nir.Scale(np.array([1.0, 2.0, 3.0])),
+        nir.Delay(np.full(3, 2e-4)),
+        nir.Linear(weight),
+        nir.Scale(np.array([1.0, -1.0])),
+        leaky(2),
+    )
+    (linear,) = (n for n in graph_from_nir(found).nodes if isinstance(n, Linear))
+    np.testing.assert_allclose(linear.weight, weight * [[1.0, 2.0, 3.0]] * np.array([[1.0], [-1.0]]))
+    assert linear.delay == 2
+
+
+def test_a_loop_gets_one_step_of_delay_and_graphs_inside_graphs_are_opened():
+    inner = nir.NIRGraph(
+        {
+            "input": nir.Input(np.array([2])),
+            "lif": leaky(2),
+            "w_rec": nir.Linear(np.eye(2)),
+            "output": nir.Output(np.array([2])),
+        },
+        [("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output")],
+        type_check=False,
+    )
+    graph = graph_from_nir(chain_of(nir.Linear(np.ones((2, 3))), inner))
+    delays = {n.name: n.delay for n in graph.nodes if isinstance(n, Linear)}
+    assert delays == {"n0": 0, "n1.w_rec": 1}
+    assert graph.output == "n1.lif"
+
+
+def test_a_leak_off_the_grid_runs_as_it_is_and_becomes_the_nearest_one_where_asked():
+    graph = graph_from_nir(chain_of(nir.Linear(np.ones((2, 3))), leaky(2, beta=0.9)))
+    (neuron,) = neurons(graph)
+    assert neuron.model.decay == pytest.approx((0.9,))
+    with pytest.raises(UnsupportedError, match="shift_leaks"):
+        quantize(graph)
+    shifted, (change,) = shift_leaks(graph)
+    assert change.leak == nearest_leak(0.9)
+    assert change.error == pytest.approx(abs(0.9 - change.leak.beta))
+    assert change.error < 0.0063
+    frames = np.ones((4, 2, 3), np.int32)
+    assert run(quantize(shifted), frames).spikes["n1"].shape == (4, 2, 2)
+
+
+def test_a_leak_on_the_grid_is_recognised_through_32_bit_floats():
+    for leak in leak_grid():
+        share = np.float32(1.0 - leak.beta)
+        assert exact_leak(float(np.float64(1.0) - np.float64(share))) == leak
+    assert exact_leak(0.9) is None
+
+
+def test_leaks_that_differ_in_one_population_run_but_are_refused_in_integers():
+    tau = np.array([1e-3, 2e-4])
+    node = nir.LIF(tau, tau / 1e-4, np.zeros(2), np.ones(2))
+    graph = graph_from_nir(chain_of(nir.Linear(np.ones((2, 3))), node))
+    assert len(set(neurons(graph)[0].model.decay)) == 2
+    run_float(graph, np.ones((3, 1, 3), np.int32))
+    with pytest.raises(UnsupportedError, match=r"n1: found 2 .* one population"):
+        shift_leaks(graph)
+
+
+def test_a_silent_output_is_read_by_its_membrane_and_a_threshold_has_no_memory():
+    tau = np.full(2, 1e-3)
+    graph = graph_from_nir(chain_of(nir.Linear(np.ones((2, 3))), nir.LI(tau, tau / 1e-4, np.zeros(2))))
+    assert graph.readout is Readout.MEMBRANE_LAST
+    graph = graph_from_nir(chain_of(nir.Linear(np.ones((2, 3))), nir.Threshold(np.full(2, 1.5))))
+    frames = np.array([[[1, 1, 0]], [[1, 0, 0]], [[1, 1, 1]]], np.int32)
+    np.testing.assert_array_equal(run_float(graph, frames).spikes["n1"][:, 0, 0], [1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (lambda: chain_of(nir.Linear(np.ones((2, 3))), leaky(2, v_threshold=np.full(2, np.nan))), "finite"),
+        (lambda: chain_of(nir.Linear(np.ones((2, 3))), leaky(2, beta=-1.0)), "at least dt"),
+        (lambda: chain_of(nir.Linear(np.ones((2, 4))), leaky(2)), "n0"),
+        (lambda: chain_of(nir.Linear(np.ones((2, 3)))), "expected a neuron"),
+        (lambda: chain_of(nir.Delay(np.full(3, 1.5e-4)), nir.Linear(np.ones((2, 3))), leaky(2)), "whole"),
+        (lambda: chain_of(nir.Flatten({"input": np.array([3])}, 1, 2), leaky(3)), "Flatten"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(found, words):
+    with pytest.raises(SpikepressError, match=words):
+        graph_from_nir(found())
+
+
+def test_a_loop_that_no_linear_map_closes_is_refused():
+    found = chain_of(nir.Linear(np.ones((2, 3))), leaky(2))
+    found.edges.append(("n1", "n1"))
+    with pytest.raises(UnsupportedError, match="loop"):
+        graph_from_nir(found)
+
+
+def test_dt_must_be_a_time():
+    with pytest.raises(ModelError, match="dt"):
+        Conventions(dt=0.0)
+
+
+def test_damaged_files_end_in_a_named_error_or_a_graph(tmp_path):
+    graph = graphs.real("recurrent")
+    path = tmp_path / "net.nir"
+    export(graph, path, lossy=True)
+    whole = path.read_bytes()
+    rng, refused = np.random.default_rng(0), 0
+    for trial in range(200):
+        content = bytearray(whole)
+        if trial % 4 == 0:
+            content = content[: int(rng.integers(0, len(content)))]
+        else:
+            for _ in range(int(rng.integers(1, 8))):
+                content[int(rng.integers(0, len(content)))] = int(rng.integers(0, 256))
+        path.write_bytes(bytes(content))
+        try:
+            load_nir(path)
+        except SpikepressError:
+            refused += 1
+    assert refused > 50
+
+
+def test_an_array_of_nothing_that_claims_to_be_huge_is_refused_before_it_is_read(tmp_path):
+    import h5py
+
+    path = tmp_path / "bomb.nir"
+    export(graphs.real("linear"), path, lossy=True)
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/fc1/weight"]
+        file["node/nodes/fc1"].create_dataset("weight", (1 << 20, 1 << 12), "f8", compression="gzip")
+    with pytest.raises(FormatError, match="stored in"):
+        load_nir(path)
+
+
+def test_links_out_of_the_file_are_refused(tmp_path):
+    import h5py
+
+    path = tmp_path / "link.nir"
+    export(graphs.real("linear"), path, lossy=True)
+    with h5py.File(path, "a") as file:
+        file["node/nodes/other"] = h5py.ExternalLink("elsewhere.h5", "/x")
+    with pytest.raises(FormatError, match="link"):
+        load_nir(path)
+
+
+def test_an_unwritable_place_is_named(tmp_path):
+    with pytest.raises(SpikepressError, match="writable"):
+        export(graphs.real("linear"), tmp_path / "no" / "net.nir", lossy=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_neuron_of_an_imported_graph_may_be_stored(tmp_path):
+    from exporter import graph_file
+
+    graph = graph_from_nir(chain_of(nir.Linear(np.ones((2, 3))), leaky(2, beta=0.9)))
+    graph_file.save(graph, tmp_path / "g.npz")
+    (neuron,) = neurons(graph_file.load(tmp_path / "g.npz"))
+    assert isinstance(neuron, Neuron)
+    assert neuron.model == neurons(graph)[0].model
