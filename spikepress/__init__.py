@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spikepress.emulation import Emulation, emulate
     from spikepress.exactness import LayerActivity, LegResult, Place
     from spikepress.firmware import FirmwareOptions
+    from spikepress.importing import Imported, import_model
     from spikepress.page import Report
     from spikepress.pipeline import Outcome, export, prune, quantize, run, train
     from spikepress.reporting import report
@@ -33,6 +34,7 @@ __all__ = [
     "Emulation",
     "FirmwareOptions",
     "FitResult",
+    "Imported",
     "LayerActivity",
     "LegResult",
     "Limits",
@@ -53,6 +55,7 @@ __all__ = [
     "emulate",
     "export",
     "fit",
+    "import_model",
     "info",
     "prune",
     "quantize",
@@ -79,6 +82,8 @@ _HOMES = {
     "FitResult": "spikepress.fit_result",
     "Limits": "spikepress.fitting",
     "fit": "spikepress.fitting",
+    "Imported": "spikepress.importing",
+    "import_model": "spikepress.importing",
     "LayerActivity": "spikepress.exactness",
     "LegResult": "spikepress.exactness",
     "Place": "spikepress.exactness",

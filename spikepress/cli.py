@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from spikepress.cli_devices import DEVICES_EXAMPLE, devices
+from spikepress.cli_export import EXPORT_EXAMPLE, export
 from spikepress.cli_fit import COMPARE_EXAMPLE, FIT_EXAMPLE, compare, fit
+from spikepress.cli_import import IMPORT_EXAMPLE, import_
 from spikepress.cli_runs import SWEEP_EXAMPLE, TABLE_EXAMPLE, sweep, table
 from spikepress.options import AsJson, Data, DataDir, DeviceFile, Model, Resume, Samples, Seed
 from spikepress.progress import shown
@@ -31,6 +33,8 @@ app.command(epilog=TABLE_EXAMPLE)(table)
 app.command(epilog=FIT_EXAMPLE)(fit)
 app.command(epilog=COMPARE_EXAMPLE)(compare)
 app.command(epilog=DEVICES_EXAMPLE)(devices)
+app.command(epilog=EXPORT_EXAMPLE)(export)
+app.command("import", epilog=IMPORT_EXAMPLE)(import_)
 
 
 def _print_json(values: object) -> None:
@@ -156,39 +160,6 @@ def _prune_after_training(
     raise typer.Exit(0 if result.exact else 1)
 
 
-@app.command(epilog="Example: spikepress export runs/first --target c --device stm32f100rb --output fw")
-def export(
-    model: Model,
-    target: Annotated[
-        list[str] | None, typer.Option(help="spk, onnx or c; may be repeated; default: spk and onnx.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the files; default: the run directory.")
-    ] = None,
-    objective: Annotated[
-        str, typer.Option(help="What tables are stored for: flash, speed or balanced.")
-    ] = "flash",
-    encoding: Annotated[
-        str | None,
-        typer.Option(help="One encoding for all tables; archive is the smallest, for storage only."),
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="For c: the device to write for.")] = None,
-    name: Annotated[str, typer.Option(help="For c: what every symbol begins with.")] = "snn",
-    as_json: AsJson = False,
-) -> None:
-    """Turn a run's network into integers and write it for one or more targets."""
-    from spikepress.firmware import FirmwareOptions
-    from spikepress.pipeline import export as run_export
-
-    targets = tuple(target or ("spk", "onnx"))
-    firmware = None if device is None else FirmwareOptions(device, name)
-    written = run_export(
-        model, targets=targets, output=output, objective=objective, encoding=encoding, firmware=firmware
-    )
-    files = {kind: {"path": str(path), "bytes": _bytes(path)} for kind, path in written.items()}
-    _tell(files, "\n".join(f"{x['path']}: {x['bytes']:,} bytes" for x in files.values()), as_json)
-
-
 @app.command(epilog="Example: spikepress emulate fw --samples 20")
 def emulate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder from `export --target c`.")],
@@ -229,12 +200,13 @@ def run(
 def verify(
     model: Model,
     legs: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Legs to hold against the reference, comma separated: torch, runtime, onnx; host (C on this"
-            " computer), cortex-m0, cortex-m3, cortex-m4, cortex-m33, rv32i, rv32ec (C on an emulated core)."
+            " computer), cortex-m0, cortex-m3, cortex-m4, cortex-m33, rv32i, rv32ec (C on an emulated core);"
+            " default: torch,runtime,onnx."
         ),
-    ] = "torch,runtime,onnx",
+    ] = None,
     data: Data = None,
     data_dir: DataDir = None,
     samples: Annotated[
@@ -246,7 +218,7 @@ def verify(
     from spikepress.terminal import print_verification
     from spikepress.verification import verify as run_verify
 
-    names = tuple(name.strip() for name in legs.split(",") if name.strip())
+    names = None if legs is None else tuple(name.strip() for name in legs.split(",") if name.strip())
     with shown() as notify:
         result = run_verify(model, legs=names, data=data, data_dir=data_dir, samples=samples, notify=notify)
     if as_json:
@@ -325,13 +297,6 @@ def bench(
         _print_json(result.as_json())
     else:
         print_timings(result)
-
-
-def _bytes(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
-    return sum(
-        file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()
-    )
 
 
 def _tell(values: object, words: str, as_json: bool) -> None:

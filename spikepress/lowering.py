@@ -31,7 +31,10 @@ class Graphs(NamedTuple):
 
 
 def graphs_of(run: RunDirectory) -> Graphs:
-    """The graphs of a run's quantized network. ModelError or UnsupportedError where it has no exact form."""
+    """The graphs of a run's quantized network, or those it was imported as. ModelError or UnsupportedError
+    where it has no exact form."""
+    if run.is_imported:
+        return Graphs(*(graph_file.load(path) for path in (run.float_graph, run.whole_graph, run.graph)))
     from trainer import checkpoint
 
     path = run.quantized_checkpoint()
@@ -50,8 +53,19 @@ def write_targets(
     objective: Objective = Objective.FLASH,
     encoding: str | None = None,
 ) -> dict[str, Path]:
-    """Writes each target and the graphs beside it; returns the files by target."""
-    graphs = graphs_of(run)
+    """Writes each target of a run's network and the graphs beside it; returns the files by target."""
+    return write_graphs(graphs_of(run), targets, where, objective=objective, encoding=encoding)
+
+
+def write_graphs(
+    graphs: Graphs,
+    targets: tuple[str, ...],
+    where: RunDirectory,
+    *,
+    objective: Objective = Objective.FLASH,
+    encoding: str | None = None,
+) -> dict[str, Path]:
+    """As ``write_targets``, of graphs at hand."""
     program = lower(graphs.final, encoding, objective)
     graph_file.save(graphs.real, where.float_graph)
     graph_file.save(graphs.whole, where.whole_graph)

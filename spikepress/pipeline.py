@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runtime.objective import Objective
     from spikepress.budget import Budget
     from spikepress.firmware import FirmwareOptions
+    from spikepress.nir_export import NirOptions
     from spikepress.settings import Settings
     from trainer.callbacks import Callback
     from trainer.config import Config
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 TARGETS = ("spk", "onnx")
 FIRMWARE = "c"
+NIR = "nir"
 
 
 @dataclass(frozen=True)
@@ -275,16 +277,18 @@ def export(
     objective: str = "flash",
     encoding: str | None = None,
     firmware: FirmwareOptions | None = None,
+    nir: NirOptions | None = None,
 ) -> dict[str, Path]:
     """Writes the quantized network of a run for each target; returns the files, or for C the folder.
 
     Tables of a ``.spk`` file are stored for fewest bytes (``flash``), least time of an event (``speed``) or
     both (``balanced``), or all in ``encoding``, ``archive`` among them, which is for storage only. The
     graphs that ``verify`` and ``report`` read are written beside them. Target ``c`` wants ``firmware`` and
-    takes the tables of the run's ``model.spk`` (made if it is not there), or all in ``encoding``.
+    takes the tables of the run's ``model.spk`` (made if it is not there), or all in ``encoding``. Target
+    ``nir`` is the network before it became integers.
     """
     _check_targets(targets, objective, firmware)
-    others = tuple(target for target in targets if target != FIRMWARE)
+    others = tuple(target for target in targets if target in TARGETS)
     written: dict[str, Path] = {}
     if others:
         from spikepress.lowering import write_targets
@@ -292,13 +296,19 @@ def export(
         run = run_directory_of(model)
         where = run if output is None else RunDirectory(output).create()
         written = write_targets(run, others, where, objective=_named(objective), encoding=encoding)
+    if NIR in targets:
+        from spikepress.nir_export import NirOptions, export_nir
+
+        run = run_directory_of(model)
+        where = run if output is None else RunDirectory(output).create()
+        written[NIR] = export_nir(run, where, nir or NirOptions())
     if firmware is not None:
         written[FIRMWARE] = _export_firmware(model, output, replace(firmware, layout=encoding))
     return written
 
 
 def _check_targets(targets: Sequence[str], objective: str, firmware: FirmwareOptions | None) -> None:
-    known = (*TARGETS, FIRMWARE)
+    known = (*TARGETS, NIR, FIRMWARE)
     for target in targets:
         if target not in known:
             raise ConfigError(f"export --target: found {target!r}, expected one of {', '.join(known)}")

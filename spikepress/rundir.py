@@ -48,6 +48,20 @@ class RunDirectory:
         return self.path / "model-traced.onnx"
 
     @property
+    def nir(self) -> Path:
+        return self.path / "model.nir"
+
+    @property
+    def nir_loss(self) -> Path:
+        """What a reader of ``model.nir`` loses that takes NIR at its word."""
+        return self.path / "model-nir.json"
+
+    @property
+    def imported(self) -> Path:
+        """How the network of another tool became integers."""
+        return self.path / "import.json"
+
+    @property
     def graph(self) -> Path:
         return self.path / "graph.npz"
 
@@ -100,13 +114,19 @@ class RunDirectory:
             for name in (stage, f"{stage}-last", f"{stage}-best"):
                 self.checkpoint(name).unlink(missing_ok=True)
                 self.checkpoint(name).with_suffix(".json").unlink(missing_ok=True)
-        written = (self.program, self.onnx, self.traced_onnx, self.graph, self.whole_graph, self.float_graph)
+        written = [self.program, self.onnx, self.traced_onnx, self.graph, self.whole_graph, self.float_graph]
+        written += [self.nir, self.nir_loss, self.imported]
         for file in (*written, self.log, self.prune_log, self.stages, self.summary, self.page, self.fit):
             file.unlink(missing_ok=True)
 
     @property
     def is_quantized(self) -> bool:
         return any(self.checkpoint(stage).exists() for stage in QUANTIZED_STAGES)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the network came from a file of another tool: there is no checkpoint then."""
+        return not self.is_quantized and self.imported.exists()
 
     def quantized_checkpoint(self) -> Path:
         """The checkpoint that is exported: the pruned one where there is one. DataError without any."""

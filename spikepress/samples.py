@@ -84,6 +84,13 @@ def _from_file(path: Path) -> TestSamples:
     return TestSamples(arrays["x"], arrays["y"])
 
 
+def random_samples(spec: InputSpec, count: int, rate: float = 0.1) -> NDArray[np.int32]:
+    """Raw event samples (count, steps, *shape), seeded; ``rate`` of the inputs carry something."""
+    rng = np.random.default_rng(11)
+    shape = (count, spec.n_steps, *spec.shape)
+    return np.where(rng.random(shape) < rate, rng.integers(1, 1 << spec.bits, shape), 0).astype(np.int32)
+
+
 def stress_samples(spec: InputSpec, shape: tuple[int, ...], count: int = 16) -> NDArray[np.int32]:
     """Raw samples (count, *shape) meant to reach clamps and ties: silence, full scale, and random
     patterns of extreme values at falling density. Seeded."""

@@ -17,10 +17,11 @@ from spikepress.exactness import LayerActivity, LegResult, activity, compare
 from spikepress.legs import LEGS, QUICK, Artifacts, Coded, Leg, integer_parameters, leg_of, reference_leg
 from spikepress.progress import Notify, silent
 from spikepress.rundir import run_directory_of
-from spikepress.samples import raw_samples, stress_samples
+from spikepress.samples import random_samples, raw_samples, stress_samples
 from spikepress.saturation import saturated
 
 DEFAULT_LEGS = tuple(leg.value for leg in QUICK)
+"""Without torch for a network that was imported: no module trained it."""
 
 CHUNK = 64
 """Samples traced at once: bounds memory at about 100 MB for a 28 x 28 x 16 layer over 8 steps."""
@@ -67,24 +68,31 @@ def _departure(leg: LegResult, where: str) -> str:
 def verify(
     model: str | Path,
     *,
-    legs: Sequence[str] = DEFAULT_LEGS,
+    legs: Sequence[str] | None = None,
     data: str | None = None,
     data_dir: Path | None = None,
     samples: int = 200,
     notify: Notify = silent,
 ) -> Verification:
     """Runs the reference and ``legs`` on the first ``samples`` test samples, further ones of validation
-    where there are fewer, and on 16 stress samples.
+    where there are fewer, and on 16 stress samples; on random samples where a network was imported and no
+    data are given. ``legs``: by default torch, runtime and ONNX, without torch for an imported network.
 
     Raises SpikepressError for legs, data or artefacts that are missing or damaged; a leg that differs is
     no error but a result.
     """
+    artifacts = Artifacts(run_directory_of(model))
+    imported = artifacts.run.is_imported
+    if legs is None:
+        legs = [name for name in DEFAULT_LEGS if not (imported and name == Leg.TORCH.value)]
     chosen = tuple(leg_of(name) for name in legs)
     if not chosen:
         raise ConfigError("verify --legs: found none, expected at least one")
-    artifacts = Artifacts(run_directory_of(model))
-    x = raw_samples(artifacts.run, data, data_dir, samples)
     spec = input_of(artifacts.graph).spec
+    if imported and data is None:
+        x = random_samples(spec, samples)
+    else:
+        x = raw_samples(artifacts.run, data, data_dir, samples)
     parts = [(start, x[start : start + CHUNK]) for start in range(0, len(x), CHUNK)]
     parts.append((len(x), stress_samples(spec, x.shape[1:])))
     results: tuple[LegResult, ...] = ()

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import nir
 
-from runtime.errors import FormatError
+from runtime.errors import DataError, FormatError
 
 MOST_BYTES = 1 << 30
 """All arrays together, unpacked."""
@@ -18,8 +18,11 @@ DEEPEST = 64
 
 
 def read_file(path: str | Path) -> nir.NIRGraph:
-    """The file's graph, its types unchecked; ``FormatError`` names what is wrong with the file."""
+    """The file's graph, its types unchecked; ``FormatError`` names what is wrong with the file,
+    ``DataError`` one that is not there."""
     place = Path(path)
+    if not place.is_file():
+        raise DataError(f"{place}: found no such file, expected a NIR file")
     try:
         with h5py.File(place, "r") as file:
             _check_sizes(file, place)

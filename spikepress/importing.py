@@ -1,0 +1,127 @@
+"""A network from a NIR file as a run directory: graphs, ``.spk`` and ONNX, with what the integers changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exporter.drift import Drift
+from runtime.errors import ConfigError
+from runtime.spec import Compare, Readout, Reset, ResetTiming
+from spikepress.rundir import STAGES, RunDirectory, write_json
+from spikepress.samples import random_samples, samples_of_test
+
+if TYPE_CHECKING:
+    from exporter.shift_leaks import LeakChange
+    from exporter.sources.nir_neurons import Conventions
+
+
+@dataclass(frozen=True)
+class NirWords:
+    """What a NIR file leaves open, in words; see ``docs/interop.md``."""
+
+    dt: float = 1e-4
+    reset: str = Reset.VALUE.value
+    compare: str = Compare.GREATER.value
+    reset_timing: str = ResetTiming.SAME_STEP.value
+
+    def conventions(self) -> Conventions:
+        from exporter.sources.nir_neurons import Conventions
+
+        return Conventions(
+            self.dt,
+            _member("--reset", self.reset, Reset),
+            _member("--compare", self.compare, Compare),
+            _member("--reset-timing", self.reset_timing, ResetTiming),
+        )
+
+
+def _member(option: str, word: str, kind: Any) -> Any:
+    try:
+        return kind(word)
+    except ValueError:
+        known = ", ".join(one.value for one in kind)
+        raise ConfigError(f"import {option}: found {word!r}, expected one of {known}") from None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network that was imported. ``drift``: its integers against the file's real numbers, on ``samples``
+    samples of ``measured_on``."""
+
+    output: Path
+    leaks: tuple[LeakChange, ...]
+    drift: Drift
+    measured_on: str
+    files: Mapping[str, Path]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """One sentence a leak that moved, one a layer, one for the predictions."""
+        leaks = [
+            f"{one.neuron}: {one.what} factor {one.wanted[0]:g} became {one.leak.beta:g} "
+            f"({' '.join(f'v>>{k}' for k in one.leak.shifts) or 'no leak'})."
+            for one in self.leaks
+        ]
+        layers = [
+            f"{layer.layer}: {layer.differing:,} of {layer.neuron_steps:,} neuron-steps differ in integers."
+            for layer in self.drift.layers
+        ]
+        changed = f"{self.drift.differing_predictions} of {self.drift.samples} predictions differ"
+        return (*leaks, *layers, f"{changed} on {self.measured_on}.")
+
+    def as_json(self) -> dict[str, object]:
+        leaks = [{**asdict(one), "leak": list(one.leak.shifts), "beta": one.leak.beta} for one in self.leaks]
+        return {
+            "output": str(self.output),
+            "leaks": leaks,
+            "drift": asdict(self.drift),
+            "measured_on": self.measured_on,
+            "files": {name: str(path) for name, path in self.files.items()},
+        }
+
+
+def import_model(
+    path: str | Path,
+    output: str | Path,
+    *,
+    words: NirWords = NirWords(),
+    n_steps: int = 100,
+    readout: str | None = None,
+    bits: int = 8,
+    data: str | None = None,
+    samples: int = 64,
+) -> Imported:
+    """Reads a NIR file, brings leaks to the grid of shifts and weights to ``bits``, writes a run directory.
+
+    ``data``: an .npz with x and y to measure drift on; random events at one input in ten without it.
+    Raises FormatError for a damaged file, ModelError or UnsupportedError naming the node.
+    """
+    from exporter.drift import drift
+    from exporter.passes import drop_dead, simplify
+    from exporter.quantize import QuantizeOptions, quantize
+    from exporter.shift_leaks import shift_leaks
+    from exporter.sources.nir import load_nir
+    from exporter.wiring import input_of
+    from runtime.coding import encode_input
+    from spikepress.lowering import Graphs, write_graphs
+
+    said = None if readout is None else _member("--readout", readout, Readout)
+    found = simplify(load_nir(path, words.conventions(), n_steps=n_steps, readout=said))
+    real, leaks = shift_leaks(found)
+    whole = quantize(real, QuantizeOptions(bits=bits))
+    graphs = Graphs(real, whole, drop_dead(whole))
+    run = RunDirectory(output)
+    if any(run.checkpoint(stage).exists() for stage in STAGES):
+        raise ConfigError(f"import --output: found a trained network in {run.path}, expected another folder")
+    spec = input_of(found).spec
+    x = random_samples(spec, samples) if data is None else samples_of_test(run, data).x[:samples]
+    strayed = drift(found, graphs.final, encode_input(x, spec))
+    run.create()
+    files = write_graphs(graphs, ("spk", "onnx"), run)
+    where = "random events" if data is None else data
+    result = Imported(run.path, leaks, strayed, f"{len(x)} samples of {where}", files)
+    write_json(run.imported, result.as_json())
+    return result
