@@ -27,7 +27,7 @@ from trainer.neuron import LI, LIF
 from trainer.surrogate import SurrogateShape
 
 OUT = Path(__file__).parent.parent / "docs" / "results" / "gathering.json"
-N_STEPS, BATCH, ROUNDS = 8, 128, 40
+N_STEPS, BATCH, ROUNDS = 8, 128, 120
 
 
 def mlp() -> SpikingNet:

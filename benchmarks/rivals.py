@@ -27,6 +27,7 @@ from pruner.callback import Pruning
 from pruner.config import PruneConfig
 from pruner.method import Begins
 from pruner.registry import METHODS
+from runtime.errors import ModelError
 from trainer import datasets
 from trainer.build import build_net, input_spec
 from trainer.config import Config, parse
@@ -161,21 +162,25 @@ class Bench:
         self._dense: dict[int, tuple[SpikingNet, float]] = {}
 
     def run(self, case: Case) -> dict[str, Any]:
-        """One row."""
-        started = time.perf_counter()
+        """One row; one that says why where the pruner refused to go on."""
         dense, dense_accuracy = self.dense(case.seed)
         epochs = EPOCHS + (DENSE_EPOCHS if case.begins is Begins.UNTRAINED else 0)
         net = self.fresh(case.seed) if case.begins is Begins.UNTRAINED else copy.deepcopy(dense)
         config = training(epochs, case.seed, case.penalty)
-        pruning = Pruning(PruneConfig.from_table({**case.table, "sparsity": case.sparsity}))
+        rules = PruneConfig.from_table({**case.table, "sparsity": case.sparsity})
+        pruning = Pruning(rules)
         started = time.perf_counter()
-        fit(net, self.data, config, [pruning])
+        try:
+            fit(net, self.data, config, [pruning])
+        except ModelError as error:
+            named = {"key": case.key, "method": case.name, "sparsity": case.sparsity, "seed": case.seed}
+            return {**named, "refused": str(error)}
         seconds = time.perf_counter() - started
         validation, test = evaluate(net, self.data.validation), evaluate(net, self.data.test)
         return {
             "key": case.key,
             "method": case.name,
-            "granularity": "weight",
+            "granularity": rules.granularity.value,
             "sparsity": case.sparsity,
             "bits": None,
             "epochs": epochs,
@@ -262,7 +267,7 @@ def main() -> None:
             rows.append(bench.run(case))
             with options.rows.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(rows[-1]) + "\n")
-            print(f"{case.key}: {rows[-1]['accuracy']:.4f}, {rows[-1]['seconds']:.0f} s", flush=True)
+            print(f"{case.key}: {rows[-1].get('refused') or rows[-1]['accuracy']}", flush=True)
     write_results(rows)
 
 

@@ -31,13 +31,22 @@ a sample, the constant input's left out.
 """
 
 
-def write_results(rows: Sequence[Row]) -> None:
+def write_results(every: Sequence[Row]) -> None:
     """Write ``docs/results/rivals.json`` and ``rivals.md``."""
+    rows, refused = ([row for row in every if ("refused" in row) is which] for which in (False, True))
     table, pairs = summaries(rows), against_controls(rows)
-    spent = sum(float(row["seconds"]) for row in rows)
-    report = {"versions": versions(), "seconds_of_fits": spent, "table": table, "paired": pairs, "rows": rows}
-    (FOLDER / "rivals.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (FOLDER / "rivals.md").write_text(page(table, pairs, rows), encoding="utf-8")
+    report = {
+        "versions": versions(),
+        "seconds_of_fits": sum(float(row["seconds"]) for row in rows),
+        "table": table,
+        "paired": pairs,
+        "refused": refused,
+    }
+    # one line a row: there are hundreds
+    lines = ",\n".join("  " + json.dumps(row) for row in rows)
+    text = json.dumps(report, indent=1).removesuffix("\n}") + f',\n "rows": [\n{lines}\n ]\n}}\n'
+    (FOLDER / "rivals.json").write_text(text, encoding="utf-8")
+    (FOLDER / "rivals.md").write_text(page(table, pairs, rows, refused), encoding="utf-8")
 
 
 def summaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -99,7 +108,7 @@ def against_controls(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return found
 
 
-def page(table: Sequence[Row], pairs: Sequence[Row], rows: Sequence[Row]) -> str:
+def page(table: Sequence[Row], pairs: Sequence[Row], rows: Sequence[Row], refused: Sequence[Row] = ()) -> str:
     """The results as Markdown."""
     samples = int(rows[0]["sample_passes"]) // int(rows[0]["epochs"])
     lines = [HEAD.format(samples=f"{samples:,}", steps=2 * -(-samples // 128))]
@@ -107,6 +116,9 @@ def page(table: Sequence[Row], pairs: Sequence[Row], rows: Sequence[Row]) -> str
         at = [entry for entry in table if entry["sparsity"] == sparsity]
         lines += [f"## {sparsity:.0%} weight sparsity", "", *_table(at), ""]
     lines += ["## The seed's loop against its controls, paired by seed", "", *_pairs(pairs), ""]
+    lines += ["## Runs that the pruner stopped", ""] if refused else []
+    lines += [f"- {r['method']}, {r['sparsity']:.0%}, seed {r['seed']}: {r['refused']}" for r in refused]
+    lines += [""] if refused else []
     lines.append(
         "Measured with " + ", ".join(f"{name} {value}" for name, value in versions().items()) + ".\n"
     )

@@ -9,6 +9,7 @@ ACTIVITY = Method(
 )
 YAO = Method(
     source="Yao et al. 2023, arXiv 2305.12148",
-    differs="the density at the threshold is the kernel estimate (criticality), not a fitted Gaussian",
+    differs="the density at the threshold is the kernel estimate (criticality), not a fitted Gaussian; a "
+    "batch norm's gain is left out; each layer's densities are divided by their mean",
     keys={"criterion": "criticality-activity"},
 )
