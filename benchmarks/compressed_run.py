@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path, help="a run directory with a dense checkpoint")
     parser.add_argument("--sparsity", type=float, default=0.97)
     parser.add_argument("--bits", type=int, default=4)
-    parser.add_argument("--fan-in", type=int, default=Compression.fan_in, help="0 keeps every hidden neuron")
+    parser.add_argument("--fan-in", type=int, help="0 keeps every hidden neuron")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)

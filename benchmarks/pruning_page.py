@@ -73,7 +73,10 @@ def _bars(groups: Mapping[tuple[Any, ...], Sequence[Row]]) -> Iterable[str]:
 def _bar(bar: Bar, rows: Sequence[Row]) -> str:
     case = bar.case
     bits = "" if case.bits is None else f", {case.bits} bit"
-    setting = f"{case.sparsity:.0%} sparse{bits}, {case.granularity.value}, {case.epochs} epochs"
+    setting = f"{100 * case.sparsity:g}% sparse{bits}, {case.granularity.value}, {case.epochs} epochs"
+    if bar.least_accuracy is not None:
+        reached = _spread([100 * row["accuracy"] for row in rows]) if rows else "not measured"
+        return f"| {setting}: at least {100 * bar.least_accuracy:g} % | {reached} % | {len(rows)} |"
     asked = f"{setting}: at most {bar.points} points"
     if bar.most_bytes is not None:
         asked += f" and {bar.most_bytes:,} bytes"

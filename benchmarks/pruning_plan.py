@@ -60,6 +60,27 @@ def compression(case: Case) -> Compression:
     )
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """How a net is trained after post-training pruning; ``share`` of the loss is the dense net's word."""
+
+    lr: float
+    batch_size: int
+    share: float
+    temperature: float
+    shift_pixels: int
+
+
+def tuning(case: Case) -> Tuning:
+    """By validation on seed 0: two epochs at 99 % 97.98 % (97.90 without the dense net's scores); in blocks
+    98.53 (98.22 by 2e-3); 20 epochs at 97.75 % 98.67 (98.55 without those scores)."""
+    if case.granularity is Granularity.BLOCK_16:
+        return Tuning(1e-3, 64, 0.9, 4.0, 1)
+    if case.epochs <= 2:
+        return Tuning(3e-3, 128, 0.5, 2.0, 0)
+    return Tuning(2e-3, 128, 0.5, 2.0, 1)
+
+
 def _quick_cases() -> Iterator[Case]:
     for sparsity in (0.90, 0.95, 0.97):
         yield Case("one-shot-magnitude", sparsity)
@@ -73,6 +94,8 @@ FULL_CASES = (
     Case("sweeps", 0.97, bits=3),
     Case("sweeps", 0.99, epochs=2),
     Case("sweeps", 0.95, epochs=2, granularity=Granularity.BLOCK_16),
+    Case("sweeps", 0.99, epochs=20),
+    Case("sweeps", 0.9775, epochs=20),
     Case("sbc", 0.97),
     Case("second-order", 0.97),
     Case("sweeps-random", 0.97),
@@ -81,8 +104,7 @@ FULL_CASES = (
     Case("magnitude", 0.97, epochs=2),
     Case("magnitude", 0.99, epochs=2),
     *(Case("sweeps", sparsity, bits=8) for sparsity in (0.90, 0.95, 0.98)),
-    *(Case(name, 0.9775, epochs=20) for name in ("magnitude", "criticality", "sweeps")),
-    Case("sweeps", 0.99, epochs=20),
+    *(Case(name, 0.9775, epochs=20) for name in ("magnitude", "criticality")),
 )
 """In the order they are measured, those with a bar first."""
 
@@ -94,11 +116,13 @@ PRESETS = {
 
 @dataclass(frozen=True)
 class Bar:
-    """What a case must reach: at most so many points lost, or bytes taken, on average over the seeds."""
+    """What a case must reach on average over the seeds: at most so many points lost and bytes taken, or an
+    accuracy on test samples."""
 
     case: Case
-    points: float
+    points: float | None = None
     most_bytes: int | None = None
+    least_accuracy: float | None = None
 
 
 BARS = (
@@ -106,4 +130,6 @@ BARS = (
     Bar(Case("sweeps", 0.97, bits=3), 0.6, 30_000),
     Bar(Case("sweeps", 0.95, epochs=2, granularity=Granularity.BLOCK_16), 0.35),
     Bar(Case("sweeps", 0.99, epochs=2), 1.0),
+    Bar(Case("sweeps", 0.99, epochs=20), least_accuracy=0.98),
+    Bar(Case("sweeps", 0.9775, epochs=20), least_accuracy=0.9897),
 )

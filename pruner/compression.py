@@ -36,9 +36,11 @@ class Compression:
     granularity: Granularity = Granularity.WEIGHT
     """What lives and dies together; channels go whole, with all they hear and tell, and nothing else does."""
     readout: float = 0.5
-    """Share of the living weights that layers feeding the output keep (of at most a third of the budget)."""
-    fan_in: int = 32
-    """Hidden neurons go until those left can have this many weights each; 0 keeps all neurons."""
+    """Share of the living weights that layers feeding the output keep (of at most a third of the budget);
+    all of them where a block holds every output, since a lost one would be a lost neuron."""
+    fan_in: int | None = None
+    """Hidden neurons go until those left can have this many weights each; 0 keeps all neurons, None means 32,
+    and 64 with blocks of 16 (by validation: 98.1 % against 97.7 with 32; seed 0, MNIST 784-800-10, 95 %)."""
     round_share: float = 0.65
     """Share of the weights that a round keeps: eight rounds to 3 %. Rounds are shared by sparsities."""
     rank: Rank = Rank.IMPORTANCE
@@ -61,6 +63,13 @@ class Compression:
         """Neighbouring outputs that keep or lose an input together: the runtime's 1xB blocks."""
         return BLOCKS.get(self.granularity, 1)
 
+    @property
+    def hears(self) -> int:
+        """What ``fan_in`` comes to."""
+        if self.fan_in is not None:
+            return self.fan_in
+        return 64 if self.granularity is Granularity.BLOCK_16 else 32
+
     @classmethod
     def sbc(cls, sparsity: float, bits: int | str | None = None) -> Compression:
         """Spiking Brain Compression (arXiv 2506.03996) as far as it is published: every module alone, on the
@@ -81,7 +90,7 @@ class Compression:
     def __post_init__(self) -> None:
         require(0.0 <= self.sparsity < 1.0, "compress.sparsity", self.sparsity, "0 to below 1")
         require(0.0 < self.readout <= 1.0, "compress.readout", self.readout, "above 0 to 1")
-        require(self.fan_in >= 0, "compress.fan_in", self.fan_in, "0 or more")
+        require(self.fan_in is None or self.fan_in >= 0, "compress.fan_in", self.fan_in, "0 or more")
         require(0.0 < self.round_share < 1.0, "compress.round_share", self.round_share, "between 0 and 1")
         require(self.sweeps >= 0, "compress.sweeps", self.sweeps, "0 or more")
         require(0.0 <= self.swap <= 1.0, "compress.swap", self.swap, "0 to 1")

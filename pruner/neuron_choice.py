@@ -16,7 +16,7 @@ from pruner.allocation import UNAVAILABLE
 from pruner.second_order import Rows, fit, strongest, with_best_first
 from pruner.topology import Prunable, prunable_layers
 from runtime.spec import Fire
-from trainer.layers import Flatten, Pool
+from trainer.layers import Flatten, Linear, Pool
 from trainer.models import SpikingNet
 from trainer.neuron import Neuron
 from trainer.structure import populations, sites
@@ -54,6 +54,14 @@ def chains(net: SpikingNet) -> tuple[Chain, ...]:
             channels = min(len(layers[p].weight) for p in producers)
             out.append(Chain(site.name, producers, name, channels))
     return tuple(out)
+
+
+def single_neurons(net: SpikingNet, chain: Chain) -> bool:
+    """True for a population of single neurons between linear layers."""
+    layers = prunable_layers(net)
+    every = [layers[name] for name in (*chain.producers, chain.consumer)]
+    sizes = {len(layer.weight) for layer in every[:-1]} | {every[-1].weight.shape[1]}
+    return all(isinstance(layer, Linear) for layer in every) and sizes == {chain.channels}
 
 
 def _rests(neuron: Neuron) -> bool:

@@ -11,10 +11,12 @@ import copy
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
 
+from pruner.block_order import arranged
 from pruner.columns import pooled, run_length, run_sizes, spread
 from pruner.compression import Calibration, Compressed, Compression, Rank
 from pruner.granularity import Granularity
@@ -58,7 +60,9 @@ class Calibrated:
         if net.quantization is not None:
             raise ModelError("compression: found a net with quantized weights, expected real weights")
         self.net = _folded(net)
-        self.calibration = calibration
+        self.calibration, self.samples = calibration, samples
+        self._arranged: dict[int, Calibrated] = {}
+        self._is_arranged = False
         self.sites = layer_sites(self.net, calibration.decay)
         count = min(calibration.samples, len(samples.x))
         numbers = np.linspace(0, len(samples.x) - 1, count).round().astype(np.int64)
@@ -85,7 +89,31 @@ class Calibrated:
         return sum(layer.weight.numel() for layer in self.layers.values())
 
     def compress(self, wish: Compression) -> Compressed:
-        """A compressed copy of the net. Raises ConfigError for a budget without a weight."""
+        """A compressed copy of the net; with blocks its hidden neurons stand in another order
+        (``pruner.block_order``), and the calibration in that order is counted. Raises ConfigError for a
+        budget without a weight."""
+        if wish.block == 1 or self._is_arranged:
+            return self._compress(wish)
+        inner = self._in_order(wish.block)
+        done = inner._compress(wish)
+        return replace(
+            done,
+            seconds=done.seconds + inner.seconds,
+            sample_passes=done.sample_passes + inner.sample_passes,
+        )
+
+    def _in_order(self, block: int) -> Calibrated:
+        if block not in self._arranged:
+            loads = {}
+            for name, moments in self._moments.items():
+                squares = moments.moment.diagonal(dim1=1, dim2=2).flatten()
+                loads[name] = squares / max(moments.rows, 1)
+            inner = Calibrated(arranged(self.net, loads, block), self.samples, self.calibration)
+            inner._is_arranged = True
+            self._arranged[block] = inner
+        return self._arranged[block]
+
+    def _compress(self, wish: Compression) -> Compressed:
         began = time.perf_counter()
         budget = int((1.0 - wish.sparsity) * self.total + 1e-6)
         if budget < len(self.layers):
@@ -223,7 +251,7 @@ class _Work:
     def _neuron_share(self) -> float:
         """Share of the hidden neurons to keep, a whole power of the half root: few, so rounds are shared."""
         wanted = sum(
-            chain.channels * min(self.wish.fan_in, self.source.layers[chain.producers[0]].weight[0].numel())
+            chain.channels * min(self.wish.hears, self.source.layers[chain.producers[0]].weight[0].numel())
             for chain in self.source._chains
         )
         share = 1.0
@@ -307,11 +335,15 @@ class _Work:
             return self._narrow(masks, every, self.budget, shared=True)
         whole = sum(living({key: masks[key]}, {key: every[key]}) for key in last)
         room = sum(living({key: masks[key]}, {key: every[key]}) for key in every if key not in last)
-        keep = max(1, min(int(self.wish.readout * whole), self.budget // 3), self.budget - room)
+        keep = max(1, min(int(self._readout_share(last) * whole), self.budget // 3), self.budget - room)
         tail = self._narrow({k: masks[k] for k in last}, {k: every[k] for k in last}, keep)
         used = sum(living({key: tail[key]}, {key: every[key]}) for key in last)
         head = {k: masks[k] for k in every if k not in last}
         return tail | self._narrow(head, {k: every[k] for k in head}, self.budget - used, shared=True)
+
+    def _readout_share(self, last: set[str]) -> float:
+        outputs = max(len(self.source.layers[key.partition("#")[0]].weight) for key in last)
+        return 1.0 if 1 < outputs <= self.wish.block else self.wish.readout
 
     def _narrow(self, masks: Masks, parts: Mapping[str, Rows], keep: int, *, shared: bool = False) -> Masks:
         """Rounds of pruning down to ``keep`` weights; ``shared`` rounds are kept for other wishes."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trainer.config import Config
     from trainer.datasets import Splits
     from trainer.models import SpikingNet
+    from trainer.teacher import Teacher
 
 TARGETS = ("spk", "onnx")
 FIRMWARE = "c"
@@ -101,9 +102,12 @@ def prune(
     notify: Notify = silent,
 ) -> Outcome:
     """Prunes the dense network of a run while it goes on learning, by the run's ``[prune]`` table."""
+    import copy
+
     from pruner.callback import Pruning
     from spikepress.settings import load_settings
     from trainer import checkpoint, distributed
+    from trainer.teacher import Teacher
 
     run = run_directory_of(run_dir)
     settings = load_settings(run)
@@ -116,7 +120,8 @@ def prune(
     distributed.wait()
     data = _splits(settings, data_dir)
     work = _Work(run, "pruned", config, data, resume)
-    return _fit(net, work, (Pruning(rules, run.prune_log, data.validation),), notify)
+    teacher = Teacher(copy.deepcopy(net).eval(), settings.distill) if settings.distill else None
+    return _fit(net, work, (Pruning(rules, run.prune_log, data.validation),), notify, teacher)
 
 
 def quantize(
@@ -197,7 +202,13 @@ def _splits(settings: Settings, data_dir: Path | None) -> Splits:
     return datasets.load(settings.config.data.name, data_dir, settings.config.data.options)
 
 
-def _fit(net: SpikingNet, work: _Work, callbacks: Sequence[Callback], notify: Notify) -> Outcome:
+def _fit(
+    net: SpikingNet,
+    work: _Work,
+    callbacks: Sequence[Callback],
+    notify: Notify,
+    teacher: Teacher | None = None,
+) -> Outcome:
     from spikepress.watch import ShowProgress, WriteSparsity
     from trainer import checkpoint, loop
 
@@ -207,7 +218,7 @@ def _fit(net: SpikingNet, work: _Work, callbacks: Sequence[Callback], notify: No
         return _finished(checkpoint.load(done, net), work, start)
     watching = (*callbacks, WriteSparsity(), ShowProgress(work.stage, notify))
     where = loop.Run(work.run.path, work.stage, work.resume)
-    loop.fit(net, work.data, work.config, watching, where)
+    loop.fit(net, work.data, work.config, watching, where, teacher)
     return _finished(net, work, start)
 
 

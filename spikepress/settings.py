@@ -16,9 +16,9 @@ from runtime.errors import ConfigError
 from spikepress.rundir import RunDirectory
 from trainer import config as trainer_config
 from trainer.config import Config, QuantizeConfig
-from trainer.tables import read_value
+from trainer.tables import read_value, require
 
-STAGE_KEYS = ("epochs", "lr")
+STAGE_KEYS = ("epochs", "lr", "distill")
 """Keys of ``[prune]`` that say how the pruning stage trains; all others are the pruner's."""
 
 
@@ -30,6 +30,8 @@ class Settings:
     prune: PruneConfig = field(default_factory=PruneConfig)
     prune_epochs: int = 10
     prune_lr: float = 2e-3
+    distill: float = 0.0
+    """Share of the loss that is the dense network's word while it is pruned (``trainer.teacher``)."""
     compress: Compression = field(default_factory=Compression)
     """Post-training pruning; without widths of its own it takes those of ``[quantize]``."""
 
@@ -73,8 +75,14 @@ def parse_settings(text: str, folder: Path, name: str) -> Settings:
         PruneConfig.from_table(table),
         int(read_value(int, own.get("epochs", config.train.epochs), "prune.epochs")),
         float(read_value(float, own.get("lr", config.train.lr), "prune.lr")),
+        _share(float(read_value(float, own.get("distill", 0.0), "prune.distill"))),
         _compression(config),
     )
+
+
+def _share(value: float) -> float:
+    require(0.0 <= value <= 1.0, "prune.distill", value, "0 to 1")
+    return value
 
 
 def _compression(config: Config) -> Compression:

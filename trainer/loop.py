@@ -28,6 +28,7 @@ from trainer.metrics import accuracy
 from trainer.models import SpikingNet, predictions
 from trainer.optimize import make_optimizer, set_learning_rate
 from trainer.penalty import ActivityPenalty
+from trainer.teacher import Teacher
 
 
 class Split(Protocol):
@@ -73,8 +74,10 @@ def fit(
     config: Config,
     callbacks: Sequence[Callback] = (),
     run: Run | None = None,
+    teacher: Teacher | None = None,
 ) -> History:
-    """Train ``net`` in place by ``config.train``; it is left in evaluation mode.
+    """Train ``net`` in place by ``config.train``, beside the labels by a ``teacher``'s scores if there is
+    one; it is left in evaluation mode.
 
     Everything random follows ``train.seed``: two runs, or a run and its resumed self, end in the same
     weights on the same machine and thread count. torch's own random state is given back.
@@ -87,6 +90,7 @@ def fit(
     place = arithmetic.device(config.train)
     with _threads(config.train.threads), torch.random.fork_rng():
         fitting = _Fit(net.to(place), data, config, callbacks, run)
+        fitting.teacher = teacher
         history = fitting.run()
     net.to("cpu").eval()
     return history
@@ -114,6 +118,7 @@ class _Fit:
         self, net: SpikingNet, data: Split, config: Config, callbacks: Sequence[Callback], run: Run
     ) -> None:
         self.net, self.data, self.config, self.callbacks, self.where = net, data, config, callbacks, run
+        self.teacher: Teacher | None = None
         self.samples = data.train
         train = config.train
         self.batches = math.ceil(len(self.samples.x) / train.batch_size)
@@ -178,6 +183,8 @@ class _Fit:
         with self.arithmetic.reduced():
             out = self.parallel(x)
         loss = self.loss(out, y)
+        if self.teacher is not None:
+            loss = self.teacher.blend(loss, self.loss, out, x)
         if self.penalty is not None:
             loss = loss + train.activity_penalty * self.penalty.share()
         value = float(loss.detach())

@@ -16,6 +16,7 @@ from spikepress.rundir import RunDirectory, read_json, read_log
 from spikepress.settings import built_in_configs, config_text, parse_settings, with_seed
 from tests.spikepress.conftest import CONFIG
 from tests.spikepress.test_page import assert_page_shows_its_json
+from trainer.teacher import Teacher
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -223,3 +224,24 @@ def test_the_base_install_runs_a_file_and_names_the_extra_it_lacks(small_run, tm
     done = with_base_install_only("verify", small_run, "--data", tmp_path / "mine.npz")
     assert done.returncode == 2
     assert "pip install spikepress[" in done.stderr
+
+
+def test_the_dense_networks_scores_teach_the_pruned_one_where_asked(small_run, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    text = (run / "config.toml").read_text(encoding="utf-8")
+    (run / "config.toml").write_text(text.replace("[prune]\n", "[prune]\ndistill = 0.5\n"), encoding="utf-8")
+    shares, blend = [], Teacher.blend
+
+    def watched(self, *rest):
+        shares.append(self.share)
+        return blend(self, *rest)
+
+    monkeypatch.setattr(Teacher, "blend", watched)
+    before = (run / "pruned.safetensors").read_bytes()
+    sp.prune(run)
+    assert set(shares) == {0.5}
+    assert (run / "pruned.safetensors").read_bytes() != before
+    (run / "config.toml").write_text(text.replace("[prune]\n", "[prune]\ndistill = 1.5\n"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"prune\.distill"):
+        sp.prune(run)
