@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from exporter.plan import plan
 from exporter.targets import spk
+from exporter.targets.c_cores import CORES
+from exporter.targets.c_folder import Board, folder
 from exporter.targets.c_source import describe, sources
 from runtime.engine import Engine
 from runtime.errors import ConfigError, DataError, FormatError, ModelError, UnsupportedError
@@ -23,8 +25,10 @@ from spikepress.emulation import emulate
 from spikepress.firmware import FirmwareOptions, export_firmware
 from spikepress.pipeline import export
 from spikepress.tools import compiler, elf
+from spikepress.tools.cross import build_for_core
 from spikepress.tools.instructions import take_apart
 from tests.builders.programs import events, mlp
+from tests.builders.zoo import ZOO
 
 STACK_SLACK = 64
 
@@ -65,6 +69,18 @@ def test_emulated_firmware_answers_exactly_and_never_multiplies(device: str, tmp
     )
     assert 0 < found.stack_bytes < 256
     assert found.ram_bytes == found.static_ram_bytes + found.stack_bytes
+
+
+@pytest.mark.parametrize("case", ["graded", "residual", "max pool"])
+def test_constants_are_linked_without_a_gap_whatever_their_widths(case: str) -> None:
+    program = ZOO[case]("lists")
+    firmware = describe(program, plan(program))
+    assert len({array.align for array in firmware.arrays}) > 1
+    assert any(array.bytes % 2 for array in firmware.arrays)
+    core = CORES["cortex-m0"]
+    files = folder(firmware, Board("d", "D", core, 1, 1 << 16, 1 << 14))
+    image = elf.read(build_for_core({n: t for n, t in files.items() if "/" not in n}, core))
+    assert image.sections[".net_data"].bytes == firmware.data_bytes
 
 
 def test_events_pushed_by_the_board_give_the_same_answers(tmp_path: Path) -> None:
