@@ -16,6 +16,7 @@ from exporter.targets import spk
 from exporter.targets.c_cores import CORES
 from exporter.targets.c_folder import Board, folder
 from exporter.targets.c_source import describe, sources
+from runtime.encodings import CANDIDATES
 from runtime.engine import Engine
 from runtime.errors import ConfigError, DataError, FormatError, ModelError, UnsupportedError
 from runtime.program import Program
@@ -88,6 +89,14 @@ def test_events_pushed_by_the_board_give_the_same_answers(tmp_path: Path) -> Non
     found = emulated(written(program, tmp_path, "ch32v003", name="ear"))
     assert found.accuracy == 1.0
     assert found.mismatches == 0
+
+
+@pytest.mark.parametrize("encoding", CANDIDATES)
+def test_rows_of_3_bit_weights_never_multiply_in_any_encoding(encoding: str, tmp_path: Path) -> None:
+    spec = InputSpec((40,), Coding.DIRECT, 2, bits=4, constant=True)
+    program = mlp((40, 100, 6), encoding=encoding, spec=spec, seed=2, bits=3)
+    found = emulated(written(program, tmp_path), samples=1)
+    assert (found.mismatches, found.multiplies, found.soft_multiplies) == (0, 0, 0)
 
 
 def planted(folder: Path) -> Path:
