@@ -14,6 +14,7 @@ from spikepress.rundir import RunDirectory
 from spikepress.samples import raw_samples, samples_of_test, stress_samples
 from spikepress.verification import verify
 from tests.spikepress.defects import DEFECTS, PLANT
+from tests.spikepress.defects_in_c import C_LEGS, plant_in_c
 
 SAMPLES = 40
 
@@ -104,6 +105,18 @@ def test_a_planted_defect_is_named_at_its_first_place(run_copy, monkeypatch, leg
             assert place == first_place_by_hand(run_copy, entry.leg)
             assert first.sentence in " ".join(result.sentences)
     assert not result.exact
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+@pytest.mark.parametrize("leg", C_LEGS)
+def test_a_defect_planted_in_generated_c_is_named_at_its_first_place(run_copy, monkeypatch, leg, defect):
+    plant_in_c(run_copy, leg, defect, monkeypatch)
+    result = verify(run_copy, samples=SAMPLES, legs=C_LEGS)
+    (wrong,) = (entry for entry in result.legs if not entry.exact)
+    assert wrong.leg == leg
+    first = wrong.first
+    assert (first.sample, first.step, first.layer, first.neuron) == first_place_by_hand(run_copy, leg)
+    assert first.sentence in " ".join(result.sentences)
 
 
 def test_a_shipped_onnx_model_that_predicts_otherwise_is_noticed(run_copy):
