@@ -51,7 +51,8 @@ class Calibrated:
     """The second moments of a trained net, to try many sparsities and widths on.
 
     Deterministic for the same net, samples and number of torch threads. Raises ModelError for a net that is
-    quantized already, UnsupportedError for one whose layers do not each drive one population.
+    quantized already or has values that are not finite, UnsupportedError for one whose layers do not each
+    drive one population.
     """
 
     def __init__(self, net: SpikingNet, samples: Labeled, calibration: Calibration | None = None) -> None:
@@ -60,6 +61,7 @@ class Calibrated:
         if net.quantization is not None:
             raise ModelError("compression: found a net with quantized weights, expected real weights")
         self.net = _folded(net)
+        _check_finite(self.net)
         self.calibration, self.samples = calibration, samples
         self._arranged: dict[int, Calibrated] = {}
         self._is_arranged = False
@@ -139,6 +141,13 @@ class Calibrated:
         )
         logger.info("compressed to %d of %d weights in %.1f s", sum(kept.values()), self.total, done.seconds)
         return done
+
+
+def _check_finite(net: SpikingNet) -> None:
+    """Raise ModelError for parameters no saliency can be made of: neurons hide NaN, which never fires."""
+    for name, parameter in net.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise ModelError(f"compression: found values in {name} that are not finite, expected finite ones")
 
 
 def _folded(net: SpikingNet) -> SpikingNet:

@@ -205,6 +205,15 @@ def test_a_sparsity_that_leaves_no_weight_for_a_layer_is_refused():
         compress(net, samples(net), Compression(sparsity=0.98), CALIBRATION)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_net_with_values_that_are_not_finite_is_refused_by_name(value):
+    net = mlp()
+    with torch.no_grad():
+        net.body[0].weight[0, 0] = value
+    with pytest.raises(ModelError, match=r"found values in body\.0\.weight that are not finite"):
+        Calibrated(net, samples(net))
+
+
 def test_a_quantized_net_is_refused():
     net = prepare(mlp(), 8)
     with pytest.raises(ModelError, match="found a net with quantized weights"):

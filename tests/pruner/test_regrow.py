@@ -10,6 +10,7 @@ from pruner.allocation import UNAVAILABLE, choose, overall, top_mask, uniform
 from pruner.evidence import Evidence
 from pruner.registry import ALLOCATIONS, CRITERIA
 from pruner.regrow import Candidates, Rules, prune_then_regenerate
+from runtime.errors import ModelError
 
 SHAPES = {"conv": (4, 3, 2, 2), "fc1": (6, 16), "fc2": (3, 6)}
 
@@ -162,3 +163,12 @@ def test_every_criterion_scores_the_shape_of_the_weight_without_negative_values(
         assert score.shape == one.weight.shape
         assert score.dtype == torch.float64
         assert (score >= 0).all()
+
+
+def test_scores_that_are_not_numbers_are_refused_with_the_layer_before_anything_is_pruned() -> None:
+    evidence = evidence_of(0)
+    name = next(iter(evidence))
+    evidence[name].weight.view(-1)[0] = float("nan")
+    rules = Rules(CRITERIA["magnitude"], CRITERIA["gradient"], overall)
+    with pytest.raises(ModelError, match=f"layer '{name}': found pruning scores that are not numbers"):
+        prune_then_regenerate(evidence, ones(), 4, 0, rules)
