@@ -18,8 +18,11 @@ import importlib.metadata
 import json
 import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -241,6 +244,21 @@ def about(preset: str) -> dict[str, Any]:
     return {"preset": preset, "machine": machine, "python": platform.python_version(), **versions}
 
 
+def one_seed(arguments: Sequence[str], seed: int) -> None:
+    """The same command for one seed, in a process of its own; rows gather in the shared file."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.pruning",
+        *arguments,
+        "--processes",
+        "1",
+        "--seeds",
+        str(seed),
+    ]
+    subprocess.run(command, check=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command: see the module's first lines."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -251,13 +269,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", help="only these")
     parser.add_argument("--methods", nargs="+", help="only these")
     parser.add_argument("--cases", type=int, help="only the first so many")
+    parser.add_argument("--processes", type=int, default=2, help="seeds measured at once, one thread each")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     preset = PRESETS[options.preset]
+    seeds = options.seeds or preset.seeds
+    if min(options.processes, len(seeds)) > 1:
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        with ThreadPoolExecutor(options.processes) as pool:
+            list(pool.map(lambda seed: one_seed(given, seed), seeds))
     cases = [c for c in preset.cases if options.methods is None or c.method in options.methods]
     benches: dict[int, Bench] = {}
     for case in cases[: options.cases]:
-        for seed in options.seeds or preset.seeds:
+        for seed in seeds:
             if case.key(seed) in {key_of(row) for row in read_rows(options.out)}:
                 continue
             if seed not in benches:
