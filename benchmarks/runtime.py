@@ -83,13 +83,14 @@ def measure(net: Net, sparsity: float, block: int, rounds: int) -> list[Row]:
 
 
 def _race(runs: Sequence[Callable[[], object]], rounds: int) -> np.ndarray:
-    """Milliseconds (contestants, rounds) of the calling thread."""
+    """Milliseconds (contestants, rounds) of the calling thread; each round in an order of its own, so that
+    nobody always follows the same other."""
     for run in runs:
         run()
     taken = np.zeros((len(runs), rounds))
+    draw = np.random.default_rng(rounds)
     for index in range(rounds):
-        for turn in range(len(runs)):
-            who = (turn + index) % len(runs)
+        for who in draw.permutation(len(runs)):
             start = time.thread_time_ns()
             runs[who]()
             taken[who, index] = (time.thread_time_ns() - start) / 1e6
@@ -113,7 +114,8 @@ def page(versions: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
         "",
         "`python -m benchmarks.runtime`: one sample, one thread, random whole-number weights, thresholds set",
         "so that every layer hears the named share of spikes (`benchmarks/runtime_cases.py`). All systems",
-        "take turns in one process, which is harder on small networks than a loop of their own: each finds",
+        "take turns in one process, in a random order each round, which is harder on small networks than a",
+        "loop of their own: each finds",
         "the caches full of the others' weights. Milliseconds are processor time of the calling thread,",
         "median (10th to 90th percentile); the ratio is to ours. Events are extracted from the raw input",
         "inside the time. Spikes of the float systems differ a little, since their leak does not round.",
