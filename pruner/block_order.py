@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pruner.neuron_choice import Chain, chains, single_neurons
+from pruner.neuron_choice import Chain, chains, entries, single_neurons
 from pruner.topology import prunable_layers
 from trainer.models import SpikingNet
 
@@ -64,10 +64,6 @@ def _reorder(net: SpikingNet, chain: Chain, order: Tensor) -> None:
             bias.copy_(bias[order])
     neuron.firing = replace(
         neuron.firing,
-        threshold=_entries(neuron.firing.threshold, order),
-        reset_value=_entries(neuron.firing.reset_value, order),
+        threshold=entries(neuron.firing.threshold, order),
+        reset_value=entries(neuron.firing.reset_value, order),
     )
-
-
-def _entries(values: tuple[float, ...], order: Tensor) -> tuple[float, ...]:
-    return values if len(values) == 1 else tuple(values[number] for number in order.tolist())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from pruner.neuron_choice import Alive, Chain, chains, consumer_mask, single_neurons
+from pruner.neuron_choice import Alive, Chain, chains, consumer_mask, entries, single_neurons
 from pruner.topology import Prunable, prunable_layers
 from trainer.layers import BatchNorm
 from trainer.models import SpikingNet
@@ -136,8 +136,8 @@ def _slice(net: SpikingNet, chain: Chain, alive: Tensor) -> None:
     _keep(layers[chain.consumer], slice(None), alive)
     neuron.firing = replace(
         neuron.firing,
-        threshold=_entries(neuron.firing.threshold, alive),
-        reset_value=_entries(neuron.firing.reset_value, alive),
+        threshold=entries(neuron.firing.threshold, alive.nonzero()[:, 0]),
+        reset_value=entries(neuron.firing.reset_value, alive.nonzero()[:, 0]),
     )
     if neuron.bias is not None:
         neuron.bias = nn.Parameter(neuron.bias.detach()[alive].clone())
@@ -149,10 +149,3 @@ def _keep(layer: Prunable, rows: Tensor | slice, columns: Tensor | slice) -> Non
     layer.set_mask(None if mask is None else mask[rows][:, columns].clone())
     if layer.bias is not None and isinstance(rows, Tensor):
         layer.bias = nn.Parameter(layer.bias.detach()[rows].clone())
-
-
-def _entries(values: tuple[float, ...], alive: Tensor) -> tuple[float, ...]:
-    """Values of what lives, given one for all or one a neuron."""
-    if len(values) == 1:
-        return values
-    return tuple(value for value, lives in zip(values, alive.tolist(), strict=True) if lives)

@@ -64,6 +64,11 @@ def single_neurons(net: SpikingNet, chain: Chain) -> bool:
     return all(isinstance(layer, Linear) for layer in every) and sizes == {chain.channels}
 
 
+def entries(values: tuple[float, ...], numbers: Tensor) -> tuple[float, ...]:
+    """Values of these neurons, given one for all or one a neuron."""
+    return values if len(values) == 1 else tuple(values[number] for number in numbers.tolist())
+
+
 def _rests(neuron: Neuron) -> bool:
     """True when the neuron never fires without synapses and biases."""
     firing = neuron.firing
