@@ -37,11 +37,15 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Turn a run's network into integers and write it for one or more targets."""
+    from runtime.errors import ConfigError
     from spikepress.firmware import FirmwareOptions
     from spikepress.nir_export import NirOptions
     from spikepress.pipeline import export as run_export
+    from spikepress.rundir import RunDirectory
 
     targets = tuple(target or ("spk", "onnx"))
+    if lossy and "nir" not in targets:
+        raise ConfigError("export: found --lossy without --target nir, expected both or neither")
     firmware = None if device is None else FirmwareOptions(device, name)
     written = run_export(
         model,
@@ -54,8 +58,8 @@ def export(
     )
     files = {kind: {"path": str(path), "bytes": _bytes(path)} for kind, path in written.items()}
     lines = [f"{x['path']}: {x['bytes']:,} bytes" for x in files.values()]
-    if lossy and "nir" in written:
-        told = json.loads(written["nir"].with_name("model-nir.json").read_text(encoding="utf-8"))
+    if lossy:
+        told = json.loads(RunDirectory(written["nir"].parent).nir_loss.read_text(encoding="utf-8"))
         files["nir"] |= {"loss": told}
         lines.append(told["sentence"])
     typer.echo(json.dumps(files, indent=2) if as_json else "\n".join(lines))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +60,6 @@ def export_nir(run: RunDirectory, where: RunDirectory, options: NirOptions) -> P
 
 def loss(graph: Graph, path: Path, dt: float) -> NirLoss:
     """The file against the graph it was written from."""
-    from dataclasses import replace
-
     from exporter.reference import run_float
     from exporter.sources.nir import load_nir
     from exporter.sources.nir_neurons import Conventions

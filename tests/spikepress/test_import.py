@@ -97,6 +97,12 @@ def test_the_command_prints_and_refuses(file, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_lossy_alone_means_nothing_and_is_refused(small_run):
+    done = CliRunner().invoke(app, ["export", str(small_run), "--lossy"])
+    assert isinstance(done.exception, ConfigError)
+    assert "--target nir" in str(done.exception)
+
+
 def test_a_trained_run_is_never_written_over(file, small_run):
     with pytest.raises(ConfigError, match="another folder"):
         sp.import_model(file, small_run)
