@@ -5,6 +5,7 @@ Each reads what the stage before left in the run directory and leaves its own re
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -102,8 +103,6 @@ def prune(
     notify: Notify = silent,
 ) -> Outcome:
     """Prunes the dense network of a run while it goes on learning, by the run's ``[prune]`` table."""
-    import copy
-
     from pruner.callback import Pruning
     from spikepress.settings import load_settings
     from trainer import checkpoint, distributed
