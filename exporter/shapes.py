@@ -48,11 +48,9 @@ def flows(graph: Graph) -> dict[str, Flow]:
     found: dict[str, Flow] = {}
     late: list[Linear] = []
     for node in graph.nodes:
+        found[node.name] = flow(node, found)
         if isinstance(node, Linear) and node.delay > 0:
-            found[node.name] = Flow((int(node.weight.shape[0]),), Signal.CURRENTS)
             late.append(node)
-        else:
-            found[node.name] = _flow(node, found)
     for node in late:
         _linear(node, found[node.source])
     return found
@@ -78,7 +76,10 @@ def window_shape(
     return rows, columns
 
 
-def _flow(node: Node, found: Mapping[str, Flow]) -> Flow:
+def flow(node: Node, found: Mapping[str, Flow]) -> Flow:
+    """What comes out of a node; of a delayed one without a look at what it reads: that may stand after it."""
+    if isinstance(node, Linear) and node.delay > 0:
+        return Flow((int(node.weight.shape[0]),), Signal.CURRENTS)
     if isinstance(node, Input):
         return Flow(tuple(node.spec.shape), Signal.EVENTS)
     if isinstance(node, Add):

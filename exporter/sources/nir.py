@@ -7,6 +7,7 @@ Factors of the current (``dt/tau R``) are folded into the weights before a neuro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,25 +16,33 @@ import nir
 import numpy as np
 
 from exporter.check import check
-from exporter.graph import Add, Conv, Flatten, Graph, Input, Linear, Neuron, Node, Pool, PoolKind, Scale
-from exporter.sources.nir_file import read_file
-from exporter.sources.nir_net import (
-    Net,
-    Weighted,
-    delay_loops,
-    ends,
-    flattened,
-    merge_delays,
-    merge_scales,
-    ordered,
-    scaled_rows,
+from exporter.graph import (
+    Add,
+    Conv,
+    Flatten,
+    Graph,
+    Input,
+    Linear,
+    Neuron,
+    Node,
+    Pool,
+    PoolKind,
+    Reals,
+    Scale,
 )
+from exporter.shapes import Flow, flow
+from exporter.sources.nir_file import read_file
+from exporter.sources.nir_merge import merge_delays, merge_scales, scaled_rows
+from exporter.sources.nir_net import Net, Weighted, delay_loops, ends, flattened, ordered, refuse_empty_loops
 from exporter.sources.nir_neurons import Cell, Conventions, cell, is_neuron, values
 from runtime.errors import ModelError, UnsupportedError
 from runtime.spec import Coding, Fire, InputSpec, Readout
 
 AS_NIR = Conventions()
 """A spike above the threshold, reset to a value in the same step, steps of 0.1 ms."""
+
+MOST_VALUES = 1 << 22
+"""What one node may give in a step: shapes are a file's word."""
 
 
 def load_nir(
@@ -67,20 +76,32 @@ def graph_from_nir(
     net = flattened(found)
     entry, leaving = ends(net)
     shape = _shape(net.nodes[entry].input_type, entry)
+    refuse_empty_loops(net)
     merge_delays(net, how.dt)
     merge_scales(net)
     delay_loops(net, entry)
     cells = {name: cell(name, node, how) for name, node in net.nodes.items() if is_neuron(node)}
     _move_gains(net, cells)
-    nodes: list[Node] = [Input(entry, spec or InputSpec(shape, Coding.EVENTS, n_steps))]
+    nodes: list[Node] = [Input(entry, spec or InputSpec(shape, Coding.EVENTS, n_steps, step_us=how.step_us))]
+    flows = {entry: _bounded(entry, flow(nodes[0], {}))}
     for name in ordered(net):
         if name not in (entry, leaving):
-            nodes += _made(net, name, cells)
+            for node in _made(net, name, cells, flows):
+                nodes.append(node)
+                flows[node.name] = _bounded(node.name, flow(node, flows))
     output = _output(net, leaving, cells)
     default = Readout.MEMBRANE_LAST if cells[output].model.fire is Fire.SILENT else Readout.COUNT
     graph = Graph(tuple(nodes), output, readout or default, classes, how.words())
     check(graph)
     return graph
+
+
+def _bounded(name: str, found: Flow) -> Flow:
+    if math.prod(found.shape) > MOST_VALUES:
+        raise UnsupportedError(
+            f"{name}: found {math.prod(found.shape)} values, expected at most {MOST_VALUES}"
+        )
+    return found
 
 
 def _shape(types: Any, name: str) -> tuple[int, ...]:
@@ -103,14 +124,24 @@ def _output(net: Net, leaving: str, cells: Mapping[str, Cell]) -> str:
 def _move_gains(net: Net, cells: dict[str, Cell]) -> None:
     """Moves the gain of each population's current into the weights before it."""
     for name, found in cells.items():
-        for source in (weights for before in net.before(name) for weights in _weights(net, before)):
-            if len(net.after(source)) > 1 and np.any(found.gain != 1.0):
-                raise UnsupportedError(f"{source}: found several readers of its current, expected one")
-            node = net.nodes[source]
-            if isinstance(node, nir.Scale):
-                net.nodes[source] = nir.Scale(values(source, "scale", node.scale) * found.gain)
-            else:
-                net.nodes[source] = scaled_rows(source, node, found.gain)
+        for before in net.before(name):
+            for source in _weights(net, _own(net, before, name, found)):
+                node = net.nodes[source]
+                if isinstance(node, nir.Scale):
+                    net.nodes[source] = nir.Scale(values(source, "scale", node.scale) * found.gain)
+                else:
+                    net.nodes[source] = scaled_rows(source, node, found.gain)
+
+
+def _own(net: Net, name: str, reader: str, cell: Cell) -> str:
+    """The current that only ``reader`` reads, where its gain would change what others read."""
+    if np.all(cell.gain == 1.0) or not _weights(net, name):
+        return name
+    own = net.split_reader(name, reader)
+    if isinstance(net.nodes[own], nir.Flatten):
+        for source in net.before(own):
+            _own(net, source, own, cell)
+    return own
 
 
 def _weights(net: Net, name: str) -> list[str]:
@@ -122,7 +153,7 @@ def _weights(net: Net, name: str) -> list[str]:
     return []
 
 
-def _made(net: Net, name: str, cells: Mapping[str, Cell]) -> list[Node]:
+def _made(net: Net, name: str, cells: Mapping[str, Cell], flows: Mapping[str, Flow]) -> list[Node]:
     """The nodes of one NIR node; what it reads is summed first where it reads several."""
     node, read = net.nodes[name], net.before(name)
     if not read:
@@ -131,21 +162,30 @@ def _made(net: Net, name: str, cells: Mapping[str, Cell]) -> list[Node]:
     if name in cells:
         for place, source in enumerate(read):
             if not _weights(net, source):
-                weight = cells[name].gain.reshape(-1).copy()
-                made.append(Scale(f"{source}>{name}", source, weight))
+                made.append(Scale(f"{source}>{name}", source, _diagonal(cells[name].gain, flows[source])))
                 read[place] = made[-1].name
-    elif isinstance(node, nir.Scale) and any(not is_neuron(net.nodes[after]) for after in net.after(name)):
-        raise UnsupportedError(f"{name}: found a Scale that feeds no neuron, expected one beside weights")
     if len(read) > 1:
         made.append(Add(f"{name}.sum", tuple(read)))
     source = made[-1].name if len(read) > 1 else read[0]
     if name in cells:
         made.append(Neuron(name, source, cells[name].model))
         return made
+    if isinstance(node, nir.Scale):
+        return [*made, Scale(name, source, _diagonal(values(name, "scale", node.scale), flows[source]))]
     maker = MAKERS.get(type(node))
     if maker is None:
         raise UnsupportedError(f"{name}: found a {type(node).__name__}, which no node here stands for")
     return [*made, maker(net, name, node, source)]
+
+
+def _diagonal(factors: Reals, source: Flow) -> Reals:
+    """Factors of spikes, one per neuron or per channel."""
+    flat = factors.reshape(-1).copy()
+    if len(flat) == 1:
+        return np.full(source.shape[0], flat[0])
+    if factors.ndim > 1 and factors.shape[0] == source.shape[0] and factors.size < math.prod(source.shape):
+        return factors.reshape(len(factors), -1)[:, 0].copy()
+    return flat
 
 
 def _linear(net: Net, name: str, node: Any, source: str) -> Node:
@@ -210,10 +250,6 @@ def _flatten(net: Net, name: str, node: Any, source: str) -> Node:
     return Flatten(name, source)
 
 
-def _scale(net: Net, name: str, node: Any, source: str) -> Node:
-    return Scale(name, source, values(name, "scale", node.scale).reshape(-1).copy())
-
-
 MAKERS: Mapping[type[nir.NIRNode], Callable[[Net, str, Any, str], Node]] = {
     nir.Linear: _linear,
     nir.Affine: _linear,
@@ -222,5 +258,4 @@ MAKERS: Mapping[type[nir.NIRNode], Callable[[Net, str, Any, str], Node]] = {
     nir.SumPool2d: _pool,
     nir.AvgPool2d: _pool,
     nir.Flatten: _flatten,
-    nir.Scale: _scale,
 }

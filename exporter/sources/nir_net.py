@@ -1,23 +1,24 @@
-"""A NIR graph as plain nodes and edges, with scales and delays merged into the weights beside them."""
+"""A NIR graph as plain nodes and edges, graphs inside it opened, loops delayed."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import nir
 import numpy as np
 
 from exporter.graph import Reals
-from exporter.sources.nir_neurons import values
+from exporter.sources.nir_neurons import is_neuron
 from runtime.errors import ModelError, UnsupportedError
 
 Edge = tuple[str, str]
 Weighted = (nir.Linear, nir.Affine, nir.Conv1d, nir.Conv2d)
 Matrix = (nir.Linear, nir.Affine)
+Linears = (*Weighted, nir.Scale, nir.Delay)
 
 
 @dataclass
@@ -40,6 +41,76 @@ class Net:
         self.edges = [edge for edge in self.edges if name not in edge]
         self.edges += [(a, b) for a in before for b in after]
         del self.nodes[name]
+
+    def named(self, kind: type) -> list[str]:
+        """Names of the nodes of a kind."""
+        return [name for name, node in self.nodes.items() if isinstance(node, kind)]
+
+    def copy(self, name: str, node: Any) -> str:
+        """Puts ``node`` beside another: it reads the same and feeds the same. Its name."""
+        made = self._free(name)
+        self.nodes[made] = node
+        self.edges += [(a, made) for a in self.before(name)] + [(made, b) for b in self.after(name)]
+        if name in self.delays:
+            self.delays[made] = self.delays[name]
+        return made
+
+    def split_source(self, reader: str, source: str) -> str:
+        """The linear node that reads ``source`` alone: ``reader``, or a copy of it without its bias."""
+        if self.before(reader) == [source]:
+            return reader
+        made = self.copy(reader, _unbiased(self.nodes[reader]))
+        self.edges = [edge for edge in self.edges if edge[1] != made and edge != (source, reader)]
+        self.edges.append((source, made))
+        return made
+
+    def split_reader(self, name: str, reader: str) -> str:
+        """The node that feeds ``reader`` alone: ``name``, or a copy of it."""
+        if self.after(name) == [reader]:
+            return name
+        made = self.copy(name, copy.copy(self.nodes[name]))
+        self.edges = [edge for edge in self.edges if edge[0] != made and edge != (name, reader)]
+        self.edges.append((made, reader))
+        return made
+
+    def swap(self, name: str, reader: str) -> list[str]:
+        """Puts a node with one source and one reader behind that reader: one for each that comes after it."""
+        own, node, (source,) = self.split_source(reader, name), self.nodes[name], self.before(name)
+        self.edges = [edge for edge in self.edges if name not in edge]
+        del self.nodes[name]
+        made = [self.between(own, after, node) for after in self.after(own)]
+        self.edges.append((source, own))
+        return made
+
+    def between(self, name: str, reader: str, node: Any) -> str:
+        """Puts ``node`` on the edge from ``name`` to ``reader``. Its name."""
+        made = self._free(name)
+        self.nodes[made] = node
+        self.edges = [edge for edge in self.edges if edge != (name, reader)]
+        self.edges += [(name, made), (made, reader)]
+        return made
+
+    def _free(self, name: str) -> str:
+        count = 2
+        while f"{name}~{count}" in self.nodes:
+            count += 1
+        return f"{name}~{count}"
+
+
+def _unbiased(node: Any) -> Any:
+    if isinstance(node, nir.Affine):
+        return nir.Linear(node.weight)
+    if getattr(node, "bias", None) is not None:
+        return changed(node, {"bias": np.zeros(np.shape(node.bias))})
+    return copy.copy(node)
+
+
+def changed(node: Any, changes: dict[str, Reals]) -> Any:
+    """A copy of a node with other parameters."""
+    made = copy.copy(node)
+    for key, value in changes.items():
+        setattr(made, key, value)
+    return made
 
 
 def flattened(graph: nir.NIRGraph) -> Net:
@@ -89,93 +160,6 @@ def ends(net: Net) -> tuple[str, str]:
     return _only("graph", net.nodes, nir.Input), _only("graph", net.nodes, nir.Output)
 
 
-def merge_delays(net: Net, dt: float) -> None:
-    """Every ``Delay`` becomes whole steps of the linear map after it or before it."""
-    for name in _named(net, nir.Delay):
-        steps = _steps(name, net.nodes[name].delay, dt)
-        after, before = net.after(name), net.before(name)
-        if len(after) == 1 and len(net.before(after[0])) == 1 and isinstance(net.nodes[after[0]], Matrix):
-            beside = after[0]
-        elif len(before) == 1 and len(net.after(before[0])) == 1 and isinstance(net.nodes[before[0]], Matrix):
-            beside = before[0]
-        else:
-            raise UnsupportedError(f"{name}: found a delay that is not of one linear map alone, expected so")
-        net.delays[beside] = net.delays.get(beside, 0) + steps
-        net.bridge(name)
-
-
-def _steps(name: str, delay: Any, dt: float) -> int:
-    times = values(name, "delay", delay) / dt
-    steps = round(float(times.reshape(-1)[0]))
-    if np.abs(times - steps).max() > 1e-3 or steps < 0:
-        raise UnsupportedError(
-            f"{name}: found delays of {times.min():g} to {times.max():g} steps, expected one whole number"
-        )
-    return steps
-
-
-def merge_scales(net: Net) -> None:
-    """A ``Scale`` beside weights becomes part of them; one between spikes and a neuron stays."""
-    for name in _named(net, nir.Scale):
-        scale = values(name, "scale", net.nodes[name].scale)
-        before, after = net.before(name), net.after(name)
-        if len(before) == 1 and isinstance(net.nodes[before[0]], Weighted) and net.after(before[0]) == [name]:
-            net.nodes[before[0]] = scaled_rows(before[0], net.nodes[before[0]], scale)
-        elif after and all(_reads_only(net, reader, name) for reader in after):
-            for reader in after:
-                net.nodes[reader] = _scaled_columns(reader, net.nodes[reader], scale)
-        else:
-            continue
-        net.bridge(name)
-
-
-def _reads_only(net: Net, reader: str, name: str) -> bool:
-    return isinstance(net.nodes[reader], Weighted) and net.before(reader) == [name]
-
-
-def scaled_rows(name: str, node: Any, gain: Reals) -> Any:
-    """Weights and bias of each output times its gain."""
-    weight = values(name, "weight", node.weight)
-    rows = _each(name, gain, len(weight))
-    changes = {"weight": weight * rows.reshape(-1, *[1] * (weight.ndim - 1))}
-    if getattr(node, "bias", None) is not None:
-        changes["bias"] = values(name, "bias", node.bias) * rows
-    return _changed(node, changes)
-
-
-def _scaled_columns(name: str, node: Any, gain: Reals) -> Any:
-    weight = values(name, "weight", node.weight)
-    groups = int(getattr(node, "groups", 1))
-    columns = _each(name, gain, weight.shape[1] * groups)
-    if groups > 1:
-        owner = np.arange(len(weight)) // (len(weight) // groups)
-        columns = columns.reshape(groups, -1)[owner]
-    else:
-        columns = columns[None]
-    return _changed(node, {"weight": weight * columns.reshape(*columns.shape, *[1] * (weight.ndim - 2))})
-
-
-def _each(name: str, gain: Reals, count: int) -> Reals:
-    """One factor for each of ``count`` channels or neurons."""
-    if np.all(gain == gain.reshape(-1)[0]):
-        return np.full(count, float(gain.reshape(-1)[0]))
-    maps = gain.reshape(len(gain), -1)
-    if len(gain) == count and np.all(maps == maps[:, :1]):
-        return maps[:, 0].copy()
-    raise UnsupportedError(f"{name}: found factors of shape {gain.shape}, expected one or one per channel")
-
-
-def _changed(node: Any, changes: dict[str, Reals]) -> Any:
-    made = copy.copy(node)
-    for key, value in changes.items():
-        setattr(made, key, value)
-    return made
-
-
-def _named(net: Net, kind: type) -> list[str]:
-    return [name for name, node in net.nodes.items() if isinstance(node, kind)]
-
-
 def delay_loops(net: Net, start: str) -> None:
     """Gives the linear map that closes a loop a delay of one step, until no loop is left without one.
 
@@ -187,7 +171,20 @@ def delay_loops(net: Net, start: str) -> None:
             raise UnsupportedError(
                 f"{edge[0]} -> {edge[1]}: found a loop that no linear map closes, expected one"
             )
-        net.delays[found] = 1
+        net.delays[net.split_source(found, edge[0]) if found == edge[1] else found] = 1
+    for name in list(net.delays):
+        for source in net.before(name)[1:]:
+            net.split_source(name, source)
+
+
+def refuse_empty_loops(net: Net) -> None:
+    """Raises UnsupportedError for a loop of weights, delays and shapes that no neuron is part of."""
+    still = {name for name, node in net.nodes.items() if not is_neuron(node)}
+    try:
+        TopologicalSorter({name: still.intersection(net.before(name)) for name in still}).prepare()
+    except CycleError as error:
+        path = " -> ".join(reversed(error.args[1]))
+        raise UnsupportedError(f"{path}: found a loop without a neuron, expected one in it") from error
 
 
 def _closing(net: Net, start: str) -> Edge | None:

@@ -37,6 +37,11 @@ class Conventions:
         if not (math.isfinite(self.dt) and self.dt > 0):
             raise ModelError(f"dt: found {self.dt}, expected a time above 0")
 
+    @property
+    def step_us(self) -> int:
+        """One step in whole microseconds, at least one; time constants of NIR files are in seconds."""
+        return min(max(round(self.dt * 1e6), 1), (1 << 31) - 1)
+
     def words(self) -> dict[str, str]:
         """By name, for the artefact."""
         return {
@@ -63,7 +68,7 @@ def is_neuron(node: nir.NIRNode) -> bool:
 def cell(name: str, node: nir.NIRNode, how: Conventions) -> Cell:
     """The population of a NIR node; ``ModelError`` names a parameter that cannot be."""
     found = MAKERS[type(node)](name, node, how)
-    shape = np.asarray(node.threshold if isinstance(node, nir.Threshold) else node.r).shape
+    shape = np.shape(node.threshold if isinstance(node, nir.Threshold) else node.r)
     # Tools store r = tau / dt in 32 bits: a product with dt / tau this near to 1 was meant to be 1.
     gain = np.where(np.abs(found.gain - 1.0) <= SAME, 1.0, found.gain)
     return Cell(found.model, np.broadcast_to(gain, shape or (1,)))

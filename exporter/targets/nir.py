@@ -121,6 +121,8 @@ def unsaid(graph: Graph) -> list[str]:
             continue
         if model.compare is not Compare.GREATER:
             found.append(f"{neuron.name}: found a spike at v >= threshold, expected one above it")
+        if _remembers_nothing(model):
+            continue
         if model.reset is not Reset.VALUE:
             found.append(f"{neuron.name}: found reset {model.reset.value!r}, expected a reset to a value")
         if model.reset_timing is not ResetTiming.SAME_STEP:
@@ -219,6 +221,8 @@ def _neuron(model: FloatNeuron, shape: tuple[int, ...], dt: float) -> Any:
     beta = full((model.leak.beta,) if model.decay is None else model.decay)
     rest = full(model.v_leak)
     fires = model.fire is Fire.BINARY
+    if _remembers_nothing(model):
+        return nir.Threshold(limits["v_threshold"])
     if model.synaptic_leak is not None:
         # No weights carry a bias past the synaptic current: the resting level does.
         rest = rest + full(model.bias) / _above(1.0 - beta)
@@ -232,6 +236,18 @@ def _neuron(model: FloatNeuron, shape: tuple[int, ...], dt: float) -> Any:
         return nir.IF(r, **limits) if fires else nir.I(r)
     tau = dt / _above(1.0 - beta)
     return nir.LIF(tau, tau / dt, rest, **limits) if fires else nir.LI(tau, tau / dt, rest)
+
+
+def _remembers_nothing(model: FloatNeuron) -> bool:
+    """A comparison of each step's current alone, whatever a reader takes a reset to be."""
+    return (
+        model.fire is Fire.BINARY
+        and model.reset is Reset.NONE
+        and model.decay is not None
+        and not any(model.decay)
+        and model.synaptic_leak is None
+        and not any(model.v_leak)
+    )
 
 
 def _above(share: Reals) -> Reals:

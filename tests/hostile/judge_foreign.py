@@ -1,0 +1,103 @@
+"""Reads broken files one after another, in a process of its own:
+``python -m tests.hostile.judge_foreign KIND FIRST COUNT``.
+
+Prints how many were refused by name and how many read, and the most memory and time that any took.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from runtime.errors import SpikepressError
+
+SECONDS = 5
+MOST_VALUES = 1 << 16
+
+
+def read_nir(path: Path) -> None:
+    from exporter.reference import run_float
+    from exporter.shapes import shapes
+    from exporter.sources.nir import load_nir
+    from exporter.wiring import input_of
+
+    graph = load_nir(path)
+    if sum(int(np.prod(shape)) for shape in shapes(graph).values()) < MOST_VALUES:
+        run_float(graph, np.ones((2, 1, *input_of(graph).spec.shape), np.int32))
+
+
+def broken_nir(path: Path, seed: int) -> str:
+    from tests.hostile.broken_nir import write_broken
+
+    return write_broken(path, seed)
+
+
+def read_spk(path: Path) -> None:
+    from runtime.container import read
+
+    read(path)
+
+
+def broken_spk(path: Path, seed: int) -> str:
+    from runtime.encodings import ENCODINGS
+
+    name = sorted(ENCODINGS)[seed % len(ENCODINGS)]
+    path.write_bytes(_mutants(name, 40)[seed // len(ENCODINGS) % 40])
+    return name
+
+
+@cache
+def _mutants(name: str, count: int) -> list[bytes]:
+    from tests.hostile.forging import mutants
+
+    return list(mutants(name, count, seed=9))
+
+
+KINDS: dict[str, tuple[Callable[[Path, int], str], Callable[[Path], None]]] = {
+    "nir": (broken_nir, read_nir),
+    "spk": (broken_spk, read_spk),
+}
+
+
+def judge(kind: str, first: int, count: int) -> dict[str, object]:
+    write, read = KINDS[kind]
+    refused: Counter[str] = Counter()
+    sound: Counter[str] = Counter()
+    raw: dict[int, str] = {}
+    longest = 0.0
+    np.seterr(all="ignore")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"model.{kind}"
+        for seed in range(first, first + count):
+            path.unlink(missing_ok=True)
+            rule = write(path, seed)
+            print(seed, rule, file=sys.stderr, flush=True)
+            signal.alarm(SECONDS)
+            start = time.perf_counter()
+            try:
+                read(path)
+                sound[rule] += 1
+            except SpikepressError as error:
+                refused[rule] += 1
+                if "\n" in str(error) or len(str(error)) > 2000:
+                    raw[seed] = f"{rule}: a message of {len(str(error))} characters"
+            except Exception as error:
+                raw[seed] = f"{rule}: {type(error).__name__}: {error}"
+            longest = max(longest, time.perf_counter() - start)
+            signal.alarm(0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"refused": refused, "sound": sound, "raw": raw, "seconds": longest, "bytes": peak}
+
+
+if __name__ == "__main__":
+    print(json.dumps(judge(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
