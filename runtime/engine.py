@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +14,9 @@ from runtime.check import check_program
 from runtime.cost import Counts, table_bytes
 from runtime.errors import DataError
 from runtime.fused import Form, Fused, unsupported
-from runtime.objective import Objective, execution_form
+from runtime.lanes import Lanes, TooWideError
+from runtime.lanes import unsupported as not_by_lanes
+from runtime.objective import Execution, Objective, execution_form
 from runtime.program import NeuronPopulation, Program, n_neurons
 from runtime.readout import after_block, before_first_step
 from runtime.recording import Recording
@@ -38,13 +41,13 @@ class Result:
     scores: NDArray[np.int64]
     predictions: NDArray[np.int64]
     trace: Trace | None
-    _tally: Tally
-    _network: Network | Fused
+    _tally: Callable[[], Tally]
+    _network: Network | Fused | Lanes
 
     @cached_property
     def counts(self) -> Counts:
-        """Counts over all samples, made when first asked for: a tenth of one small sample's time."""
-        return counts(self._tally, self._network.program, self._network.neurons)
+        """Counts over all samples, made when first asked for: they take longer than one small sample."""
+        return counts(self._tally(), self._network.program, self._network.neurons)
 
 
 class Engine:
@@ -57,7 +60,7 @@ class Engine:
         check_program(program)
         self.program = program
         self.objective = objective
-        fuses = objective is Objective.SPEED and unsupported(program) is None
+        self._fuses = fuses = objective is Objective.SPEED and unsupported(program) is None
         executed = execution_form(program, Objective.FLASH if fuses else objective)
         self.stored_bytes = sum(table_bytes(table) for table in program.tables)
         """Bytes of the tables as a file holds them."""
@@ -65,9 +68,11 @@ class Engine:
         """Bytes of the tables that run, address tables aside; ``stored_bytes`` under ``Objective.FLASH``."""
         self._network = Network(executed)
         self._fused: Fused | None = None
+        self.lanes: Lanes | None = None
+        """What runs whole samples of the program's own number of steps, where all steps go at once."""
         if fuses:
-            self._fused = Fused(program, self._network.neurons)
-            self.execution_bytes = self._fused.bytes
+            self.lanes = self._by_lanes()
+            self.execution_bytes = self.lanes.bytes if self.lanes is not None else self.fused.bytes
         self._neurons = sum(n_neurons(population) for population in program.populations)
         self._whole: State | None = None
         self._stream: State | None = None
@@ -78,9 +83,13 @@ class Engine:
 
     def run(self, coded: NDArray[np.integer], *, trace: bool = False) -> Result:
         """Run whole samples: ``coded`` (steps, samples, *input shape) integers, see ``runtime.coding``."""
+        if self.lanes is not None and not trace:
+            found = self._run_lanes(self.lanes, np.asarray(coded))
+            if found is not None:
+                return found
         frames = self._checked(coded)
-        if self._fused is not None and not trace:
-            return self._run_fused(self._fused, frames)
+        if self._fuses and not trace:
+            return self._run_fused(self.fused, frames)
         steps, samples = frames.shape[:2]
         block, width = self._block(steps, samples)
         scores = np.empty((samples, n_neurons(self._output)), np.int64)
@@ -91,14 +100,36 @@ class Engine:
             scores[first : first + width] = self._run_part(part, block, tally, keep, first)
         predictions = scores.argmax(axis=1)
         traced = keep.trace(scores, predictions) if keep else None
-        return Result(scores, predictions, traced, tally, self._network)
+        return Result(scores, predictions, traced, lambda: tally, self._network)
+
+    def _by_lanes(self) -> Lanes | None:
+        if not_by_lanes(self.program) is not None:
+            return None
+        try:
+            return Lanes(self.program, self._network.neurons)
+        except TooWideError:
+            return None
+
+    def _run_lanes(self, lanes: Lanes, coded: NDArray[np.integer]) -> Result | None:
+        """None where ``coded`` is not what the lanes were laid out for: shape, type or values."""
+        shape = self.program.input.shape
+        if coded.ndim != len(shape) + 2 or coded.shape[2:] != shape or coded.shape[0] != lanes.steps:
+            return None
+        if coded.dtype.kind not in "iub" or not coded.dtype.isnative or coded.shape[1] < 1:
+            return None
+        if coded.itemsize not in (1, 4):
+            return None
+        ran = lanes.run(coded.reshape(*coded.shape[:2], -1))
+        if ran is None:
+            return None
+        return Result(ran.scores, ran.scores.argmax(axis=1), None, lambda: lanes.tally(ran), lanes)
 
     def _run_fused(self, fused: Fused, frames: NDArray[np.int32]) -> Result:
         tally = Tally(samples=frames.shape[1])
         scores = np.empty((frames.shape[1], n_neurons(self._output)), np.int64)
         for sample in range(frames.shape[1]):
             scores[sample] = fused.run(frames[:, sample], tally)
-        return Result(scores, scores.argmax(axis=1), None, tally, fused)
+        return Result(scores, scores.argmax(axis=1), None, lambda: tally, fused)
 
     def reset(self) -> None:
         """Start a new streamed sample."""
@@ -123,12 +154,24 @@ class Engine:
         return output.reshape(self._output.shape)
 
     @property
-    def fused_forms(self) -> tuple[Form, ...] | None:
-        """How each projection runs in the fused kernel, in the program's order; None where the generic engine
-        runs them all, see ``runtime.fused.unsupported``."""
+    def fused(self) -> Fused:
+        """What runs whole samples of events, made when first needed."""
         if self._fused is None:
+            self._fused = Fused(self.program, self._network.neurons)
+        return self._fused
+
+    @property
+    def execution(self) -> tuple[Execution, ...] | None:
+        """How each projection runs, in the program's order; None where the generic engine runs them all, see
+        ``runtime.fused.unsupported``."""
+        if not self._fuses:
             return None
-        plan = self._fused.plan
+        if self.lanes is not None:
+            return tuple(Execution(flow.name, flow.bytes) for flow in self.lanes.plan.flows)
+        return tuple(Execution(form.name, form.bytes) for form in self._fused_forms())
+
+    def _fused_forms(self) -> tuple[Form, ...]:
+        plan = self.fused.plan
         numbered = zip((inflow.number for inflow in plan.inflows), plan.forms, strict=True)
         return tuple(form for _, form in sorted(numbered, key=lambda one: one[0]))
 

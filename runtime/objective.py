@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from runtime.encodings import ENCODINGS, decode, encode, nonzeros, smallest
@@ -21,6 +21,14 @@ class Objective(Enum):
     FLASH = "flash"
     SPEED = "speed"
     BALANCED = "balanced"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How one projection runs, in a few words, and the bytes that it runs from."""
+
+    name: str
+    bytes: int
 
 
 def execution_form(program: Program, objective: Objective) -> Program:

@@ -66,7 +66,7 @@ def _execution(program: Program) -> list[tuple[str, int]]:
     if reason is not None:
         tables = execution_form(program, Objective.SPEED).tables
         return [(f"{table.encoding}, step by step: {reason}", table_bytes(table)) for table in tables]
-    forms = Engine(program, Objective.SPEED).fused_forms
+    forms = Engine(program, Objective.SPEED).execution
     assert forms is not None
     found = {p.table: form for p, form in zip(program.projections, forms, strict=True)}
     return [(found[number].name, found[number].bytes) for number in range(len(program.tables))]

@@ -17,6 +17,7 @@ TABLE = {
     "runtime.errors": set(),
     "runtime.kernels": {"numba", "numpy"},
     "runtime.kernels.fused": {"numba", "numpy", "runtime.kernels.fused"},
+    "runtime.kernels.lanes": {"numba", "numpy", "runtime.kernels.lanes"},
     "runtime": {"numpy", "numba", "runtime"},
     "trainer": {"numpy", "torch", "safetensors", "trainer", "runtime.spec", "runtime.errors"},
     "trainer.datasets": {"numpy", "torch", "sklearn", "trainer", "runtime.spec", "runtime.errors"},

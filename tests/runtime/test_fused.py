@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runtime import engine
 from runtime.engine import Engine, Objective
 from runtime.fused import forms, network, plan, unsupported
 from runtime.kernels.fused import driver
@@ -21,6 +22,11 @@ EXECUTION = ("executed_adds", "index_decodes", "weight_bytes")
 SUPPORTED = [name for name in ZOO if unsupported(ZOO[name]("lists")) is None]
 
 
+@pytest.fixture(autouse=True)
+def nothing_runs_by_lanes(monkeypatch):
+    monkeypatch.setattr(engine, "not_by_lanes", lambda _program: "a test of the fused kernel")
+
+
 def assert_equal_counts(found, expected):
     assert (found.samples, found.steps) == (expected.samples, expected.steps)
     assert found.populations == expected.populations
@@ -31,7 +37,7 @@ def assert_equal_counts(found, expected):
 
 def assert_runs_alike(program, coded):
     fast, stored = Engine(program, Objective.SPEED), Engine(program)
-    assert fast.fused_forms is not None
+    assert fast.execution is not None
     found, expected = fast.run(coded), stored.run(coded)
     np.testing.assert_array_equal(found.scores, expected.scores)
     np.testing.assert_array_equal(found.predictions, expected.predictions)
@@ -118,9 +124,9 @@ def test_random_maps_run_alike_in_every_form(seed, monkeypatch):
 def test_the_forced_forms_are_the_ones_that_ran(monkeypatch):
     for kind, number in KINDS.items():
         force(monkeypatch, kind)
-        found = Engine(ZOO["conv"]("lists"), Objective.SPEED).fused_forms
+        found = Engine(ZOO["conv"]("lists"), Objective.SPEED).execution
         assert found is not None
-        assert found[1].kind == number
+        assert found[1].name == forms.NAMES[number]
 
 
 @pytest.mark.parametrize("density", [0.0, 1.0])
@@ -154,10 +160,10 @@ def test_one_step_and_one_sample_run_alike():
 
 def test_a_batch_gives_what_its_samples_give_alone():
     program = ZOO["conv"]("lists")
-    engine = Engine(program, Objective.SPEED)
+    fused = Engine(program, Objective.SPEED)
     coded = random_input(program, samples=5)
-    alone = [engine.run(coded[:, k : k + 1]).scores[0] for k in range(5)]
-    np.testing.assert_array_equal(engine.run(coded).scores, alone)
+    alone = [fused.run(coded[:, k : k + 1]).scores[0] for k in range(5)]
+    np.testing.assert_array_equal(fused.run(coded).scores, alone)
 
 
 @pytest.mark.parametrize("name", ["conv", "recurrent", "sum pool"])
@@ -196,10 +202,10 @@ def test_more_spikes_at_once_than_narrow_sums_hold_run_alike(monkeypatch):
 def test_what_the_fused_kernel_does_not_run_is_named_and_runs_the_other_way(name, reason):
     program = ZOO[name]("lists")
     assert reason in unsupported(program)
-    engine = Engine(program, Objective.SPEED)
-    assert engine.fused_forms is None
+    fused = Engine(program, Objective.SPEED)
+    assert fused.execution is None
     coded = random_input(program)
-    np.testing.assert_array_equal(engine.run(coded).scores, Engine(program).run(coded).scores)
+    np.testing.assert_array_equal(fused.run(coded).scores, Engine(program).run(coded).scores)
 
 
 def test_input_that_may_not_be_written_to_needs_no_other_machine_code():
@@ -215,9 +221,9 @@ def test_the_machine_code_that_runs_was_made_from_these_sources():
     seen = []
     run = driver.compiled()
     program = mlp()
-    engine = Engine(program, Objective.SPEED)
-    engine._fused._kernel = lambda *arguments: seen.append(run(*arguments))
-    engine.run(random_input(program, samples=1))
+    fused = Engine(program, Objective.SPEED)
+    fused.fused._kernel = lambda *arguments: seen.append(run(*arguments))
+    fused.run(random_input(program, samples=1))
     assert seen == [driver.digest()]
 
 
