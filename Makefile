@@ -5,14 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: demo test test-long bench check clean
+.PHONY: demo tools test test-long bench check clean
 
 demo: $(VENV)/.user
 	$(BIN)/spikepress demo --output runs/demo
 
+# Cross compilers and emulators that pip does not bring; as root, from apt.
+tools:
+	bash .ci/tools
+
 # Two workers, one thread each: more threads than cores make the suite slower, not faster.
 test: $(VENV)/.dev check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+	OMP_NUM_THREADS=1 SPIKEPRESS_COUNT_TIERS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
 test-long: $(VENV)/.dev
 	$(BIN)/python -m pytest -m long

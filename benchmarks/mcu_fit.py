@@ -23,8 +23,8 @@ from runtime.program import InputPopulation, LinearSynapses, NeuronPopulation, P
 from runtime.spec import Coding, Fire, InputSpec, IntegerNeuron, Leak, Readout, Reset, StateWidth
 from spikepress.tools import elf
 from spikepress.tools.cross import build_for_core
-from spikepress.tools.emulator import Memories
 from spikepress.tools.inference import infer
+from spikepress.tools.machine import Memories
 
 SIZES, STEPS, BITS = (784, 128, 10), 16, 8
 THRESHOLDS = {0.05: 40, 0.5: 150}

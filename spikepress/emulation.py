@@ -18,10 +18,10 @@ from spikepress.progress import Notify, silent
 from spikepress.rundir import RunDirectory
 from spikepress.samples import samples_of_test
 from spikepress.tools import elf
-from spikepress.tools.compiler import compiler_version
 from spikepress.tools.cross import Watched, build_for_core
-from spikepress.tools.emulator import Memories
 from spikepress.tools.inference import Inference, infer, worst_step
+from spikepress.tools.machine import Count, Memories
+from spikepress.tools.toolchain import toolchain_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,8 @@ NETWORK_SECTION = ".net_data"
 
 @dataclass(frozen=True)
 class Emulation:
-    """What the linked image is and does. Instructions are executed ones, not cycles.
+    """What the linked image is and does. Instructions are executed ones, not cycles; ``cycles`` of an
+    inference (mean, smallest, largest) and of the worst step only where the emulator keeps the core's time.
 
     ``ram_bytes`` is variables and the deepest stack of the run together. ``mismatches``: spikes, membranes,
     scores and answers that differ from the engine's, over all samples, on the emulated core.
@@ -58,6 +59,8 @@ class Emulation:
     data_bytes: int
     predicted_struct_bytes: int
     static_ram_bytes: int
+    mhz: int
+    cycles: tuple[float, int, int, int] | None
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -72,6 +75,10 @@ class Emulation:
                 "max": self.max_instructions,
                 "worst_step": self.worst_step_instructions,
             },
+            "cycles": None
+            if self.cycles is None
+            else dict(zip(("mean", "min", "max", "worst_step"), self.cycles, strict=True)),
+            "ms": None if self.cycles is None else self.cycles[0] / (1000 * self.mhz),
             "flash_bytes": self.flash_bytes,
             "ram_bytes": self.ram_bytes,
             "stack_bytes": self.stack_bytes,
@@ -87,10 +94,18 @@ class Emulation:
         return (
             f"{self.device} ({self.core}, {self.compiler}): accuracy {self.accuracy:.2%} on {self.samples:,}"
             f" samples, {self.mean_instructions:,.0f} instructions an inference"
-            f" ({self.min_instructions:,} to {self.max_instructions:,}), flash {self.flash_bytes:,} B,"
-            f" RAM {self.ram_bytes:,} B with {self.stack_bytes} B of stack,"
+            f" ({self.min_instructions:,} to {self.max_instructions:,}){self._time},"
+            f" flash {self.flash_bytes:,} B, RAM {self.ram_bytes:,} B with {self.stack_bytes} B of stack,"
             f" {self.multiplies + self.soft_multiplies} multiplications, {self.mismatches} values differ"
         )
+
+    @property
+    def _time(self) -> str:
+        if self.cycles is None:
+            return ""
+        mean, _, most, _ = self.cycles
+        clock = 1000 * self.mhz
+        return f", {mean:,.0f} cycles: {mean / clock:.2f} ms at {self.mhz} MHz, {most / clock:.2f} at most"
 
 
 def emulate(
@@ -127,7 +142,7 @@ def emulate(
     return Emulation(
         device=read.board.name,
         core=core.name,
-        compiler=f"{compiler_version()} {OPTIMIZE}",
+        compiler=f"{toolchain_of(core).compiler.version()} {OPTIMIZE}",
         samples=len(x),
         accuracy=float(np.mean(answers == (y if y.ndim == 1 else y[:, -1]))),
         mean_instructions=float(counts.mean()),
@@ -144,7 +159,16 @@ def emulate(
         data_bytes=image.sections[NETWORK_SECTION].bytes if NETWORK_SECTION in image.sections else 0,
         predicted_struct_bytes=read.firmware.ram_bytes,
         static_ram_bytes=image.static_ram_bytes,
+        mhz=read.board.mhz,
+        cycles=_cycles(done, worst),
     )
+
+
+def _cycles(done: Sequence[Inference], worst: Count) -> tuple[float, int, int, int] | None:
+    counts = [one.count.cycles for one in done if one.count.cycles is not None]
+    if worst.cycles is None or not counts:
+        return None
+    return float(np.mean(counts)), min(counts), max(counts), worst.cycles
 
 
 def _differences(read: Folder, coded: NDArray[np.int32], done: Sequence[Inference]) -> int:

@@ -111,11 +111,29 @@ def fitting(program: Program, board: Board, options: FirmwareOptions) -> Firmwar
         if schedule.order is Order.STEPS
     ]
     smallest = min(found, key=lambda firmware: firmware.ram_bytes)
+    _check_reach(smallest, board)
     if smallest.data_bytes > board.flash_bytes:
         raise _too_large(board, smallest, ".net_data", smallest.data_bytes, board.flash_bytes, options)
     if smallest.ram_bytes > board.ram_bytes:
         raise _too_large(board, smallest, ".bss", smallest.ram_bytes, board.ram_bytes, options)
     return next((f for f in found if f.ram_bytes + _stack() <= board.ram_bytes), smallest)
+
+
+def _check_reach(firmware: Firmware, board: Board) -> None:
+    """UnsupportedError where the core's compiler or its pointers cannot hold the constants."""
+    most = board.core.most_array_bytes
+    large = [array for array in firmware.arrays if most is not None and array.bytes > most]
+    if large:
+        raise UnsupportedError(
+            f"device {board.name}: found {', '.join(f'{a.name} of {a.bytes:,} bytes' for a in large)},"
+            f" expected arrays of at most {most:,} bytes, as its compiler takes them"
+        )
+    near = board.core.most_data_bytes
+    if near is not None and near < firmware.data_bytes <= board.flash_bytes:
+        raise UnsupportedError(
+            f"device {board.name}: found {firmware.data_bytes:,} bytes of constants, expected at most"
+            f" {near:,}, which 16-bit pointers reach"
+        )
 
 
 def _stack() -> int:
@@ -207,5 +225,5 @@ def _board(told: Mapping[str, object], where: Path) -> Board:
     if not all(isinstance(size, int) for size in sizes):
         raise DataError(f"{where / REPORT}: found budgets {json.dumps(sizes)}, expected whole numbers")
     flash, ram = (int(str(size)) for size in sizes)
-    name = str(told.get("device"))
-    return Board(name, name, core_of(str(told.get("core"))), 0, flash, ram)
+    name, mhz = str(told.get("device")), told.get("mhz")
+    return Board(name, name, core_of(str(told.get("core"))), mhz if isinstance(mhz, int) else 0, flash, ram)

@@ -36,6 +36,7 @@ class Leg(Enum):
     CORTEX_M33 = "cortex-m33"
     RV32I = "rv32i"
     RV32EC = "rv32ec"
+    AVR = "avr"
     """Generated C on an emulated core."""
 
 

@@ -19,6 +19,12 @@ class Core:
     ram_origin: int
     multiplies: bool
     """Whether it has a multiply instruction at all."""
+    room: tuple[int, int] = (1 << 22, 1 << 22)
+    """Flash and RAM of one that only has to be right: no device is judged by them."""
+    most_array_bytes: int | None = None
+    """The largest constant array, where its compiler has a limit."""
+    most_data_bytes: int | None = None
+    """All constant arrays together, where near pointers must reach them."""
 
 
 def _arm(name: str) -> Core:
@@ -31,6 +37,17 @@ def _riscv(name: str, features: str) -> Core:
     zig = ("-target", "riscv32-freestanding-none", f"-mcpu=generic_rv32{features}", f"-mabi={abi}")
     gcc = (f"-march={name}", f"-mabi={abi}")
     return Core(name, "riscv", gcc, (*zig, "-mcmodel=medany"), 0x08000000, 0x20000000, "m" in name)
+
+
+def _avr(name: str, architecture: str, ram_origin: int, room: tuple[int, int]) -> Core:
+    """Constants lie in the first 64 KiB of flash, behind the vectors, and an array below 32 KiB.
+
+    For an architecture with a multiplier its compiler shifts by multiplying; ``avr35`` has none, and its code
+    runs on every part of ``avr5``. Parts beyond 128 KiB have no such subset.
+    """
+    near = (1 << 16) - 512
+    flags = (f"-mmcu={architecture}",)
+    return Core(name, "avr", flags, (), 0, ram_origin, True, room, (1 << 15) - 1, near)
 
 
 CORES: dict[str, Core] = {
@@ -46,6 +63,8 @@ CORES: dict[str, Core] = {
         _riscv("rv32ec", "+e-m-a-f-d+c"),
         _riscv("rv32imc", "+m-a-f-d+c"),
         _riscv("rv32imac", "+m+a-f-d+c"),
+        _avr("avr", "avr35", 0x800100, (1 << 17, 1 << 14)),
+        _avr("avr6", "avr6", 0x800200, (1 << 18, 1 << 13)),
     )
 }
 
@@ -61,6 +80,8 @@ NAMES = {
     "rv32ec": "rv32ec",
     "rv32imc": "rv32imc",
     "rv32imac": "rv32imac",
+    "AVR": "avr",
+    "AVR (22-bit addresses)": "avr6",
 }
 """Core by the name that the catalogue of devices gives it."""
 

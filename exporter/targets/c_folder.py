@@ -72,6 +72,7 @@ def report(firmware: Firmware, board: Board) -> Mapping[str, Any]:
         "name": firmware.prefix,
         "device": board.name,
         "core": board.core.name,
+        "mhz": board.mhz,
         "flash_budget_bytes": board.flash_bytes,
         "ram_budget_bytes": board.ram_bytes,
         "data_bytes": firmware.data_bytes,

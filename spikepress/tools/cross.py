@@ -16,28 +16,20 @@ from exporter.targets.c_source import Firmware, describe, sources, watchers
 from runtime.program import Program, n_neurons
 from runtime.trace import Trace
 from spikepress.tools import elf
-from spikepress.tools.compiler import STRICT, build
-from spikepress.tools.emulator import Machine, Memories
+from spikepress.tools.compiler import build
 from spikepress.tools.host import layers_of
+from spikepress.tools.machine import Machine, Memories
+from spikepress.tools.toolchain import machine_of, toolchain_of
 
-FREESTANDING = (
-    "-ffreestanding",
-    "-ffunction-sections",
-    "-fdata-sections",
-    "-fno-unwind-tables",
-    "-fno-asynchronous-unwind-tables",
-    "-fno-sanitize=all",
-)
 LINK = ("-nostdlib", "-T", "link.ld")
-ROOM = 1 << 22
-"""Flash and RAM of a core that only has to be right: no device is judged by it."""
 
 Coded = NDArray[np.integer]
 
 
 def build_for_core(files: Mapping[str, str], core: Core, *flags: str) -> Path:
     """The linked image of C files and a ``link.ld``; ModelError where it does not compile or does not fit."""
-    return build(files, (*core.zig, *STRICT, OPTIMIZE, *FREESTANDING, *flags, *LINK), "firmware.elf")
+    tools = toolchain_of(core)
+    return build(files, (*tools.flags(core), OPTIMIZE, *flags, *LINK), "firmware.elf", tools.compiler)
 
 
 def run_on_core(program: Program, core: Core, coded: Coded, options: PlanOptions | None = None) -> Trace:
@@ -52,7 +44,8 @@ class Watched:
 
     def __init__(self, firmware: Firmware, core: Core, given: Mapping[str, str] | None = None) -> None:
         """``given``: the network's files as a folder holds them, by default as they are generated."""
-        board = Board("test", "a core for tests", core, 1, ROOM, ROOM)
+        room = Memories(*core.room)
+        board = Board("test", "a core for tests", core, 1, room.flash_bytes, room.ram_bytes)
         network = sources(firmware)
         files = {name: (given or network)[name] for name in network}
         files |= {**watchers(firmware), "start.c": start_code(core)}
@@ -62,7 +55,7 @@ class Watched:
         self.firmware = firmware
         self._spikes: dict[int, NDArray[np.int32]] = {}
         stubs = {f"{firmware.prefix}_fired": self._fired}
-        self.machine = Machine(image, core, Memories(ROOM, ROOM), stubs)
+        self.machine = machine_of(image, core, room, stubs)
         self.machine.call("watch_init")
 
     def run(self, coded: Coded) -> Trace:
@@ -92,7 +85,7 @@ class Watched:
         self.machine.write(self.machine.address("watch_frame"), frame.astype("<i4").tobytes())
 
     def _fired(self, machine: Machine) -> int:
-        population, neuron, payload = (machine.argument(number) for number in range(3))
+        population, neuron, payload = machine.arguments("www")
         self._spikes[population][neuron] += payload
         return 0
 

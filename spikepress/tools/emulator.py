@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -12,37 +12,17 @@ from exporter.targets.c_cores import Core
 from runtime.errors import ConfigError, ModelError
 from spikepress.tools.elf import Image
 from spikepress.tools.instructions import SOFT, Block, take_apart
+from spikepress.tools.machine import Count, Memories, Stub
 
 PAGE = 1 << 12
 PAINT = 0xA5
 RETURN = 0x1000_0000
 """An address outside all memories: a call returns there and is over."""
 
-Stub = Callable[["Machine"], int | None]
-"""Stands in for a function of the image: its result, or None to end the run."""
-
 
 @dataclass
-class Count:
-    """What was executed since the count began."""
-
-    instructions: int = 0
-    multiplies: int = 0
-    soft_multiplies: int = 0
-    """Calls of library functions that multiply or divide."""
-
-
-@dataclass(frozen=True)
-class Memories:
-    """The bytes of flash and RAM that the linker was given."""
-
-    flash_bytes: int
-    ram_bytes: int
-
-
-@dataclass
-class Machine:
-    """One core with an image in its flash. ``call`` runs a function; ``boot`` runs from reset."""
+class UnicornMachine:
+    """A ``Machine``: a Cortex-M or a RISC-V core. It keeps no time: only instructions are counted."""
 
     image: Image
     core: Core
@@ -72,9 +52,9 @@ class Machine:
         self._run(self.address(function))
         return self._get("a0")
 
-    def argument(self, number: int) -> int:
-        """An argument of the function that a stub stands in for."""
-        return self._get(f"a{number}")
+    def arguments(self, kinds: str) -> tuple[int, ...]:
+        """Those of the function that a stub stands in for; pointers are as wide as all else here."""
+        return tuple(self._get(f"a{number}") for number in range(len(kinds)))
 
     def read(self, address: int, size: int) -> bytes:
         return bytes(self._engine.mem_read(address, size))

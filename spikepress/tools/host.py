@@ -33,7 +33,7 @@ def build_host(firmware: Firmware) -> Path:
     """The program that reads samples and writes all the network does."""
     files = {**sources(firmware), **watchers(firmware)}
     del files["core.c"]
-    return build(files, (*STRICT, *WATCHED), "host")
+    return build(files, ("-std=c99", *STRICT, *WATCHED), "host")
 
 
 def trace_of_build(executable: Path, program: Program, coded: Coded) -> Trace:

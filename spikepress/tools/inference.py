@@ -13,7 +13,8 @@ from exporter.targets.c_memory import Role
 from exporter.targets.c_source import Firmware
 from runtime.program import n_neurons
 from spikepress.tools.elf import Image
-from spikepress.tools.emulator import Count, Machine, Memories
+from spikepress.tools.machine import Count, Machine, Memories, Pointer
+from spikepress.tools.toolchain import machine_of
 
 Coded = NDArray[np.integer]
 
@@ -52,7 +53,7 @@ class Feeder:
     def read(self, machine: Machine) -> int:
         """Write the values of a frame."""
         values = self._frame().astype(_numpy_type(self.firmware.input.member.fields[0].c_type))
-        machine.write(machine.argument(0), values.tobytes())
+        machine.write(machine.arguments("p")[0], values.tobytes())
         self._step += 1
         return 0
 
@@ -66,18 +67,20 @@ class Feeder:
             self._step += 1
             return 0
         at, payload = self._waiting.pop(0)
-        machine.write(machine.argument(0), at.to_bytes(4, "little"))
-        if self.firmware.program.input.bits > 1:
-            machine.write(machine.argument(1), payload.to_bytes(4, "little"))
+        graded = self.firmware.program.input.bits > 1
+        places = machine.arguments("pp" if graded else "p")
+        for place, value in zip(places, (at, payload), strict=False):
+            machine.write(place, value.to_bytes(4, "little"))
         return 1
 
     def show(self, machine: Machine) -> int | None:
         """Take an answer; None when it was the last."""
         outputs = n_neurons(self.firmware.program.populations[self.firmware.program.output])
-        raw = machine.read(machine.argument(1), 4 * outputs)
+        answer, place = machine.arguments("wp")
+        raw = machine.read(place, 4 * outputs)
         scores = tuple(int(value) for value in np.frombuffer(raw, "<i4"))
         if self._turn:
-            self.done.append(Inference(machine.argument(0), scores, machine.count()))
+            self.done.append(Inference(answer, scores, machine.count()))
         machine.begin_count()
         self._turn += 1
         self._step = 0
@@ -93,7 +96,7 @@ def infer(
 ) -> tuple[Sequence[Inference], Machine]:
     """Boot the image and run every sample; the machine is left as it stands after the last."""
     feeder = Feeder(firmware, coded)
-    machine = Machine(image, core, memories, dict(feeder.stubs))
+    machine = machine_of(image, core, memories, dict(feeder.stubs))
     machine.boot()
     return feeder.done, machine
 
@@ -101,7 +104,7 @@ def infer(
 def worst_step(machine: Machine, firmware: Firmware) -> Count:
     """One step with every input at its largest and every membrane forced to its upper bound."""
     n, spec = firmware.prefix, firmware.program.input
-    net, highest = machine.address("net"), (1 << spec.bits) - 1
+    net, highest = Pointer(machine.address("net")), (1 << spec.bits) - 1
     inputs = n_neurons(firmware.program.populations[0])
 
     def fill() -> None:

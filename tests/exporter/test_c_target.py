@@ -134,8 +134,8 @@ def test_a_sample_of_another_shape_is_refused() -> None:
 
 
 def test_a_core_without_c_code_is_refused() -> None:
-    with pytest.raises(UnsupportedError, match="found 'AVR'"):
-        core_of("AVR")
+    with pytest.raises(UnsupportedError, match="found '2 x LX6'"):
+        core_of("2 x LX6")
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
 import pytest
 
@@ -14,17 +16,20 @@ from spikepress.tools.cross import run_on_core
 from tests.builders.programs import random_input
 from tests.builders.zoo import ZOO
 from tests.parity.test_c_host import assert_same
+from tests.tiers import need, on
 
 MEASURED = ("cortex-m0", "rv32ec", "cortex-m4", "rv32i", "cortex-m33")
 QUEUES = tuple(Queues)
 ROTATED = [
-    (case, CANDIDATES[(k + 5) % len(CANDIDATES)], MEASURED[k % len(MEASURED)], QUEUES[k % 2])
-    for k, case in enumerate(ZOO)
+    on(core, case, CANDIDATES[(k + 5) % len(CANDIDATES)], core, QUEUES[k % 2])
+    for k, (case, core) in enumerate(zip(ZOO, cycle(MEASURED), strict=False))
 ]
+AVR = [on("avr", case, CANDIDATES[k % len(CANDIDATES)], QUEUES[k % 2]) for k, case in enumerate(ZOO)]
 
 
 def assert_exact_on(core: str, program: Program, queues: Queues, samples: int = 3) -> None:
     frames = np.ascontiguousarray(random_input(program, samples, seed=9))
+    need(core)
     expected = Engine(program).run(frames, trace=True).trace
     assert expected is not None
     assert_same(run_on_core(program, CORES[core], frames, PlanOptions(queues=queues)), expected)
@@ -35,6 +40,13 @@ def test_every_feature_gives_the_engines_spikes_and_membranes_on_a_core(
     case: str, encoding: str, core: str, queues: Queues
 ) -> None:
     assert_exact_on(core, ZOO[case](encoding), queues)
+
+
+@pytest.mark.parametrize(("case", "encoding", "queues"), AVR)
+def test_every_feature_gives_the_engines_spikes_and_membranes_on_an_avr(
+    case: str, encoding: str, queues: Queues
+) -> None:
+    assert_exact_on("avr", ZOO[case](encoding), queues, samples=2)
 
 
 @pytest.mark.long

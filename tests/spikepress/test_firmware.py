@@ -21,15 +21,18 @@ from runtime.engine import Engine
 from runtime.errors import ConfigError, DataError, FormatError, ModelError, UnsupportedError
 from runtime.program import Program
 from runtime.spec import Coding, InputSpec
+from spikepress import catalog
 from spikepress.cli import app
 from spikepress.emulation import emulate
-from spikepress.firmware import FirmwareOptions, export_firmware
+from spikepress.firmware import FirmwareOptions, board_of, export_firmware
 from spikepress.pipeline import export
-from spikepress.tools import compiler, elf
+from spikepress.tools import avr, compiler, elf
 from spikepress.tools.cross import build_for_core
 from spikepress.tools.instructions import take_apart
+from spikepress.tools.toolchain import missing
 from tests.builders.programs import events, mlp
 from tests.builders.zoo import ZOO
+from tests.tiers import need, on
 
 STACK_SLACK = 64
 
@@ -57,8 +60,17 @@ def emulated(folder: Path, samples: int = 4):  # type: ignore[no-untyped-def]
     return emulate(folder, data=str(folder.parent / "data.npz"), samples=samples)
 
 
-@pytest.mark.parametrize("device", ["stm32f030r8", "stm32f411", "ch32v003"])
+@pytest.mark.parametrize(
+    "device",
+    [
+        on("cortex-m0", "stm32f030r8"),
+        on("cortex-m4", "stm32f411"),
+        on("rv32ec", "ch32v003"),
+        on("avr", "atmega328p"),
+    ],
+)
 def test_emulated_firmware_answers_exactly_and_never_multiplies(device: str, tmp_path: Path) -> None:
+    need(board_of(catalog.device(device)).core.name)
     found = emulated(written(network("huffman"), tmp_path, device))
     assert found.accuracy == 1.0
     assert (found.mismatches, found.multiplies, found.soft_multiplies) == (0, 0, 0)
@@ -82,6 +94,42 @@ def test_constants_are_linked_without_a_gap_whatever_their_widths(case: str) -> 
     files = folder(firmware, Board("d", "D", core, 1, 1 << 16, 1 << 14))
     image = elf.read(build_for_core({n: t for n, t in files.items() if "/" not in n}, core))
     assert image.sections[".net_data"].bytes == firmware.data_bytes
+
+
+@pytest.mark.tier("avr")
+def test_the_time_of_an_avr_is_exact_and_its_own(tmp_path: Path) -> None:
+    need("avr")
+    folder = written(network("lists"), tmp_path, "atmega328p")
+    found, again = emulated(folder), emulated(folder)
+    assert found.cycles is not None
+    assert found.cycles == again.cycles
+    assert found.min_instructions < found.cycles[1] <= found.cycles[0] <= found.cycles[2]
+    assert found.worst_step_instructions < found.cycles[3]
+    assert found.as_json()["ms"] == found.cycles[0] / 16_000
+    assert "ms at 16 MHz" in found.sentence
+
+
+def test_cores_whose_emulator_keeps_no_time_say_so(tmp_path: Path) -> None:
+    found = emulated(written(network(), tmp_path))
+    assert found.cycles is None
+    assert found.as_json()["cycles"] is None
+
+
+def test_an_avr_refuses_an_array_its_compiler_cannot_hold(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match=r"_weights of 40,000 bytes, expected .* 32,767 bytes"):
+        written(mlp((200, 200, 10), encoding="dense", density=1.0), tmp_path, "atmega2560")
+
+
+def test_missing_tools_are_told_with_the_command_that_installs_them(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    gone = compiler.Compiler(("no-such-gcc",), "gcc-of-nowhere")
+    with pytest.raises(ConfigError, match=r"found no no-such-gcc, .* `apt-get install gcc-of-nowhere`"):
+        gone.version()
+    monkeypatch.setattr(avr, "HEADER", Path("/nowhere/sim_avr.h"))
+    avr.host.cache_clear()
+    try:
+        assert "apt-get install libsimavr-dev libelf-dev" in str(missing(CORES["avr"]))
+    finally:
+        avr.host.cache_clear()
 
 
 def test_events_pushed_by_the_board_give_the_same_answers(tmp_path: Path) -> None:
@@ -162,7 +210,7 @@ def test_a_layout_of_ones_own_is_used(tmp_path: Path) -> None:
     ("options", "error", "words"),
     [
         (FirmwareOptions("ice40up5k"), UnsupportedError, "expected a microcontroller"),
-        (FirmwareOptions("atmega328p"), UnsupportedError, "found 'AVR'"),
+        (FirmwareOptions("esp32"), UnsupportedError, "found '2 x Xtensa LX6'"),
         (FirmwareOptions("nothing"), ConfigError, "device: found 'nothing'"),
         (FirmwareOptions("ch32v003", name="A b"), ConfigError, "name: found 'A b'"),
         (FirmwareOptions("ch32v003", layout="fast"), ConfigError, "layout: found 'fast'"),
