@@ -10,6 +10,7 @@ from exporter.plan import Queues, payload_bits
 from exporter.targets.c_arithmetic import Arithmetic
 from exporter.targets.c_arrays import is_empty
 from exporter.targets.c_memory import Member, Memory, Role
+from runtime.bounds import largest_total
 from runtime.encodings.blocks import per_tap
 from runtime.encodings.codebook import index_bits
 from runtime.encodings.streams import NIBBLE, ROW
@@ -30,6 +31,8 @@ from runtime.program import (
 
 MOST_LENGTH_BITS = 24
 """Widest length of a row that the bit reader of 32 bits holds beside a byte."""
+MOST_PLAIN_BITS, MOST_DIGIT_BITS = 4, 15
+"""Payloads of so few bits are added bit by bit; so many still carry in 16 bits."""
 STREAMS = ("rice", "nibbles", "codebook", "huffman")
 
 
@@ -134,12 +137,21 @@ class Synapse:
     """First output of a channel's group (convolutions)."""
     entry: str
     """Column of an event in a diagonal."""
+    roomy: bool = False
+    """Whether sums have a bit to spare on the way: every partial one stays below 2^31 times a half."""
 
     @property
     def once_read(self) -> bool:
         """Whether a row is read once an event and each weight added for every bit of the payload, because
         reading costs more than adding; else the row is read once a bit."""
         return self.source.graded and self.table.encoding in STREAMS
+
+    @property
+    def digits(self) -> bool:
+        """Whether a payload is added by signed digits: fewer rows where it has long runs of ones, for which
+        the sums need room."""
+        wide = MOST_PLAIN_BITS < self.source.bits <= MOST_DIGIT_BITS
+        return self.roomy and wide and not self.once_read and self.kind != "diagonal"
 
     @property
     def shifted(self) -> bool:
@@ -176,6 +188,7 @@ def synapse_of(
         grid=_conv_grid(conv, arithmetic) if conv else None,
         group=_group(conv, table, area, arithmetic) if conv else "",
         entry=_entry(program, projection, table, arithmetic),
+        roomy=largest_total(program, projection.post) < 1 << 30,
     )
 
 

@@ -11,9 +11,11 @@ from exporter.lower import lower
 from exporter.plan import PlanOptions, Queues, plan
 from exporter.reference import run as run_reference
 from exporter.targets.c_source import describe, sources
+from runtime.bounds import largest_total
 from runtime.encodings import CANDIDATES, encode
 from runtime.engine import Engine
 from runtime.program import Program
+from runtime.spec import Coding, InputSpec, StateWidth
 from runtime.trace import Trace
 from spikepress.tools import host
 from tests.builders.graphs import CASES, coded, whole
@@ -83,6 +85,30 @@ def test_narrow_weights_are_read_right(bits: int) -> None:
             kept = np.where(matrix == 0, 1, matrix) if encoding == "dense" else matrix
             build.matrices[-1] = (np.sign(kept), name, width)
     assert_exact(build.program(), LISTS)
+
+
+@pytest.mark.parametrize("encoding", ["lists", "dense", "rice"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_every_payload_of_eight_bits_is_added_right(signed: bool, encoding: str) -> None:
+    spec = InputSpec((256,), Coding.DIRECT, 2, bits=8, signed=signed)
+    program = mlp((256, 20, 4), encoding=encoding, spec=spec, seed=1)
+    firmware = describe(program, plan(program))
+    assert firmware.synapses[0].digits is (encoding != "rice")
+    values = np.arange(256, dtype=np.int32)
+    frames = np.stack([values, 255 - values])[:, None]
+    frames = frames * np.where(values % 3 == 0, -1, 1).astype(np.int32) if signed else frames
+    expected = Engine(program).run(np.ascontiguousarray(frames), trace=True).trace
+    assert expected is not None
+    assert_same(host.run_program(program, frames), expected)
+
+
+def test_payloads_are_added_bit_by_bit_where_sums_have_no_bit_to_spare() -> None:
+    build = Builder(np.random.default_rng(0), InputSpec((100,), Coding.DIRECT, 2, bits=14), density=1.0)
+    wide = {"width": StateWidth.INT32, "v_min": -(1 << 20), "v_max": 1 << 20}
+    build.linear(0, build.neurons((3,), neuron(**wide)), shift=8)
+    program = build.program()
+    assert 1 << 30 < largest_total(program, 1) < 1 << 31
+    assert not describe(program, plan(program)).synapses[0].digits
 
 
 @pytest.mark.parametrize("case", SOME)
