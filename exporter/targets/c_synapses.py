@@ -154,6 +154,12 @@ class Synapse:
         return self.roomy and wide and not self.once_read and self.kind != "diagonal"
 
     @property
+    def short(self) -> bool:
+        """Whether 16 bits hold every shifted weight."""
+        most = self.left + self.source.bits - (not self.digits)
+        return self.table.bits + self.source.signed + most <= 16
+
+    @property
     def shifted(self) -> bool:
         """Whether a row is added with a shift."""
         return not self.once_read and (self.source.graded or self.left > 0)
