@@ -1,4 +1,4 @@
-"""Light augmentation of raw integer samples: whole-pixel shifts, shifts in time, amplitude."""
+"""Light augmentation of raw integer samples: whole-pixel shifts, mirrors, shifts in time, amplitude."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ class Augmentation:
     amplitude: float = 0.0
     low: int = 0
     high: int = 255
+    flip: bool = False
 
     def __call__(self, x: Samples, draw: np.random.Generator) -> Samples:
         """A changed copy of ``x`` (n, *sample shape), or ``x`` when there is nothing to change."""
         if self.pixels:
             for axis in (-2, -1):
                 x = shifted(x, axis, draw.integers(-self.pixels, self.pixels + 1, len(x)), fill=True)
+        if self.flip:
+            x = mirrored(x, draw.random(len(x)) < 0.5)
         if self.steps:
             x = shifted(x, 1, draw.integers(-self.steps, self.steps + 1, len(x)), fill=False)
         if self.amplitude:
@@ -33,6 +36,13 @@ class Augmentation:
             scaled = np.rint(x * factor.reshape(-1, *[1] * (x.ndim - 1)))
             x = np.clip(scaled, self.low, self.high).astype(x.dtype)
         return x
+
+
+def mirrored(x: Samples, which: NDArray[np.bool_]) -> Samples:
+    """A copy whose samples ``which`` (n,) have their last axis reversed."""
+    x = x.copy()
+    x[which] = x[which, ..., ::-1]
+    return x
 
 
 def shifted(x: Samples, axis: int, by: NDArray[np.int64], *, fill: bool) -> Samples:

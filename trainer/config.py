@@ -118,6 +118,8 @@ class TrainConfig:
     """Strength of the synaptic operations per sample, as a share of the dense count, in the loss."""
     shift_pixels: int = 0
     """Augmentation: whole-pixel shifts of images by up to this many rows and columns."""
+    flip: bool = False
+    """Augmentation: every second image, by chance, left and right exchanged."""
     shift_steps: int = 0
     """Augmentation: shifts of sequences by up to this many steps."""
     amplitude_jitter: float = 0.0

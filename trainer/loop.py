@@ -299,4 +299,6 @@ def augmentation(net: SpikingNet, config: Config) -> Augmentation:
     spec, train = net.input, config.train
     high = (1 << max(spec.bits, spec.sample_bits)) - 1
     low = -high if spec.signed else 0
-    return Augmentation(train.shift_pixels, train.shift_steps, train.amplitude_jitter, low, high)
+    return Augmentation(
+        train.shift_pixels, train.shift_steps, train.amplitude_jitter, low, high, flip=train.flip
+    )
