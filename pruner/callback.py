@@ -180,6 +180,7 @@ class Pruning(Callback):
         evidence = self._evidence(when.event)
         outcome = prune_then_regenerate(evidence, free, keep, regenerate, self.config.rules())
         check_readouts(outcome.masks, self._subject.readouts)
+        check_layers(outcome.masks)
         self._apply(outcome, optimizer)
         self._log(before, outcome.regenerated, when)
 
@@ -200,6 +201,7 @@ class Pruning(Callback):
             keep = kept(self.masks, self._plan.sparsity(when.event))
             chosen = choose(search.scores(), keep, ALLOCATIONS[self.config.allocation])
             check_readouts(chosen, self._subject.readouts)
+            check_layers(chosen)
             self.masks.set(chosen)
             self.masks.hold(optimizer)
             self._search = None
@@ -283,6 +285,16 @@ def check_readouts(masks: Masks, readouts: frozenset[str]) -> None:
             f"layer {min(readouts)!r}: found no synapse left before the output, expected some; "
             "lower prune.sparsity or set prune.protect_readout"
         )
+
+
+def check_layers(masks: Masks) -> None:
+    """Raise ModelError for masks that leave a layer without a synapse: what comes after hears nothing."""
+    for name, mask in masks.items():
+        if not bool(mask.any()):
+            raise ModelError(
+                f"layer {name!r}: found no synapse left, expected some; lower prune.sparsity, set "
+                "prune.allocation or protect the layer"
+            )
 
 
 def kept(masks: MaskSet, sparsity: float) -> int:

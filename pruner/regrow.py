@@ -64,14 +64,16 @@ class Outcome:
 def prune_then_regenerate(
     evidence: Mapping[str, Evidence], masks: Mapping[str, Tensor], keep: int, regenerate: int, rules: Rules
 ) -> Outcome:
-    """Choose ``keep`` synapses in all, ``regenerate`` of them by the regrowth score.
+    """Choose ``keep`` synapses in all, ``regenerate`` of them by the regrowth score, and beside these what
+    whole groups left of the others' share.
 
     ``masks`` are the living synapses before the event; needs regenerate <= keep <= living.
     """
     kept = _best(evidence, rules.prune_by, masks, keep - regenerate, rules)
     if regenerate == 0:
         return Outcome(kept, {name: mask & False for name, mask in kept.items()})
-    regenerated = _regenerate(evidence, masks, kept, regenerate, rules)
+    left = keep - sum(int(mask.sum()) for mask in kept.values())
+    regenerated = _regenerate(evidence, masks, kept, left, rules)
     return Outcome({name: kept[name] | regenerated[name] for name in kept}, regenerated)
 
 

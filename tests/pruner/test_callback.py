@@ -225,3 +225,11 @@ def test_masks_that_cut_off_the_output_are_refused_with_a_way_out() -> None:
         net.body[2].weight.mul_(1e-6)
     with pytest.raises(ModelError, match=r"layer '2': found no synapse left.*protect_readout"):
         pruned(net, replace(PLAN, sparsity=0.6, end=0.2, events=3, regenerate=0.0))
+
+
+def test_masks_that_empty_a_hidden_layer_are_refused_by_its_name() -> None:
+    net = mlp()
+    with torch.no_grad():
+        net.body[0].weight.mul_(1e-6)
+    with pytest.raises(ModelError, match=r"layer '0': found no synapse left, expected some"):
+        pruned(net, replace(PLAN, sparsity=0.8, end=0.2, events=3, regenerate=0.0))

@@ -51,6 +51,17 @@ def test_neurons_pruned_by_size_come_back_by_their_criticality() -> None:
     assert outcome.regenerated["fc"].any(1).tolist() == [False, False, False, True]
 
 
+def test_events_that_prune_and_regenerate_whole_channels_do_not_wear_them_away() -> None:
+    rules = Rules(
+        CRITERIA["magnitude"], CRITERIA["random"], ALLOCATIONS["global"], granularity=Granularity.CHANNEL
+    )
+    one = Evidence(torch.rand(8, 10, generator=torch.Generator().manual_seed(0)), torch.Generator())
+    masks = {"fc": torch.ones(8, 10, dtype=torch.bool)}
+    for keep in (62, 60, 60, 45, 40):
+        masks = prune_then_regenerate({"fc": one}, masks, keep, 15, rules).masks
+        assert int(masks["fc"].sum()) == keep // 10 * 10
+
+
 def test_channels_without_a_protected_readout_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"prune\.protect_readout"):
         PruneConfig.from_table({"granularity": "channel"})
