@@ -43,6 +43,9 @@ class Compression:
     and 64 with blocks of 16 (by validation: 98.1 % against 97.7 with 32; seed 0, MNIST 784-800-10, 95 %)."""
     round_share: float = 0.65
     """Share of the weights that a round keeps: eight rounds to 3 %. Rounds are shared by sparsities."""
+    price: float = 0.0
+    """Weights are ranked by their saliency over this power of how often their input is not zero: 1 ranks by
+    what is lost for each addition saved, 0 counts weights only."""
     rank: Rank = Rank.IMPORTANCE
     sequential: bool = True
     """Refit each layer to the dense drive on what the compressed layers before it feed it."""
@@ -91,6 +94,7 @@ class Compression:
         require(0.0 <= self.sparsity < 1.0, "compress.sparsity", self.sparsity, "0 to below 1")
         require(0.0 < self.readout <= 1.0, "compress.readout", self.readout, "above 0 to 1")
         require(self.fan_in is None or self.fan_in >= 0, "compress.fan_in", self.fan_in, "0 or more")
+        require(self.price >= 0, "compress.price", self.price, "0 or more")
         require(0.0 < self.round_share < 1.0, "compress.round_share", self.round_share, "between 0 and 1")
         require(self.sweeps >= 0, "compress.sweeps", self.sweeps, "0 or more")
         require(0.0 <= self.swap <= 1.0, "compress.swap", self.swap, "0 to 1")

@@ -45,9 +45,14 @@ class Moments:
     rows: int = 0
     moment: Tensor = field(default_factory=lambda: torch.zeros(()))
     cross: Tensor = field(default_factory=lambda: torch.zeros(()))
+    events: Tensor = field(default_factory=lambda: torch.zeros(()))
+    """Share of steps at which inputs are not zero, times rows (groups, inputs), where it was counted."""
 
-    def add(self, traces: Tensor, drive: Tensor | None) -> None:
-        """Take in traces (rows, groups, inputs) and the drives (rows, outputs) to reproduce."""
+    def add(self, traces: Tensor, drive: Tensor | None, events: Tensor | None = None) -> None:
+        """Take in traces (rows, groups, inputs), the drives (rows, outputs) to reproduce, and the
+        share of steps at which inputs are not zero (groups, inputs)."""
+        if events is not None:
+            self.events = self.events + events * len(traces)
         by_group = traces.transpose(0, 1)
         self.moment = self.moment + (by_group.transpose(1, 2) @ by_group).double()
         if drive is not None:
@@ -144,7 +149,7 @@ def dense_moments(net: SpikingNet, sites: Mapping[str, Site], passes: Passes) ->
         for x in passes.batches(net):
             net(x)
             for probe, (name, site) in zip(probes, sites.items(), strict=True):
-                moments[name].add(_traces(probe, site), None)
+                moments[name].add(_traces(probe, site), None, _events(probe))
     return moments
 
 
@@ -182,6 +187,17 @@ def _traces(probe: Probe, site: Site) -> Tensor:
         ones = level.repeat_interleave(x.shape[1]).view(-1, 1, 1, 1)
         found = torch.cat([found, ones.expand(*found.shape[:3], 1)], 3)
     return found.flatten(0, 1)
+
+
+def _events(probe: Probe) -> Tensor:
+    """Share of steps at which inputs (groups, inputs) are not zero; a bias always counts."""
+    layer, once = probe.layer, held(probe.x)
+    x = probe.x if once is None else once[None]
+    found = columns(layer, (x != 0).to(x.dtype).flatten(0, 1))
+    share = found[:, _places(found.shape[1])].double().mean((0, 1))
+    if layer.bias is not None:
+        share = torch.cat([share, torch.ones((len(share), 1), dtype=share.dtype)], 1)
+    return share
 
 
 def _drives(probe: Probe, site: Site) -> Tensor:

@@ -27,7 +27,7 @@ from pruner.install import alone, install
 from pruner.neuron_choice import Alive, Chain, chains, choose_neurons, consumer_mask
 from pruner.problem import Masks, Problem, grouped, living
 from pruner.recovery import Pair, gather, sweepable, write_back
-from pruner.second_order import Rows, fit, lamp_like, sizes_of, strongest, with_best_first
+from pruner.second_order import Rows, fit, lamp_like, priced, sizes_of, strongest, with_best_first
 from pruner.sweep import Hidden, Rules, round_sweep, sweep
 from pruner.topology import Prunable, prunable_layers
 from runtime.errors import ConfigError, ModelError
@@ -360,7 +360,8 @@ class _Work:
         while count > keep:
             step, count = step + 1, int(count * wish.round_share)
             last = count <= keep
-            key = (wish.rank, self.share, wish.granularity, wish.round_share, self.budget if last else step)
+            rule = (wish.rank, self.share, wish.granularity, wish.round_share, wish.price)
+            key = (*rule, self.budget if last else step)
             known = self.source._rounds.get(key) if shared else None
             if known is None:
                 known = self._round_of(masks, parts, keep if last else count)
@@ -375,7 +376,8 @@ class _Work:
         for name, part in parts.items():
             layer = self.source.layers[name.partition("#")[0]]
             run = runs[name] = run_length(layer, self.wish.granularity), part.fixed
-            found = pooled(fit(part.to(torch.float32), masks[name]).saliency, *run)
+            single = fit(part.to(torch.float32), masks[name]).saliency
+            found = pooled(priced(single, part, self.wish.price), *run)
             found = lamp_like(found) if self.wish.rank is Rank.LAMP else found
             saliency[name] = with_best_first(found)
             sizes[name] = run_sizes(sizes_of(part), masks[name], *run)

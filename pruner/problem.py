@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -39,7 +39,10 @@ class Problem:
                 cross = moments.cross.chunk(groups)[group] / moments.rows
             inputs = len(square) - fixed
             level = damping * float(square.diagonal()[:inputs].mean()) + 1e-12
-            parts[part_name(name, group, groups)] = Rows(square, cross, start, weigh, fixed, level, block)
+            own = Rows(square, cross, start, weigh, fixed, level, block)
+            if moments.events.dim():
+                own = replace(own, activity=moments.events[group] / moments.rows)
+            parts[part_name(name, group, groups)] = own
         return cls(parts)
 
 

@@ -21,6 +21,8 @@ CHUNK_ELEMENTS = 1 << 23
 """Matrix elements factored at once: 64 MB of float64."""
 NEVER = torch.inf
 """Saliency of what is never removed."""
+LEAST_ACTIVITY = 0.01
+"""Inputs that are heard less often cost as much as if they were: nothing is divided by almost 0."""
 LAST = 1e30
 """Saliency of what goes last of all that can go."""
 
@@ -41,6 +43,8 @@ class Rows:
     fixed: int = 0
     damping: float = 0.0
     block: int = 1
+    activity: Tensor | None = None
+    """Share of steps at which each input (inputs,) is not zero, where it was counted."""
 
     @property
     def groups(self) -> int:
@@ -195,6 +199,13 @@ def strongest(saliency: Mapping[str, Tensor], sizes: Mapping[str, Tensor], keep:
     chosen[order[(size[order].cumsum(0) <= keep) & (flat[order] > UNAVAILABLE)]] = True
     parts = torch.split(chosen, [saliency[name].numel() for name in names])
     return {name: part.view_as(saliency[name]) for name, part in zip(names, parts, strict=True)}
+
+
+def priced(saliency: Tensor, rows: Rows, price: float) -> Tensor:
+    """Saliencies (groups, inputs) over a power of the additions that each weight costs a step."""
+    if rows.activity is None or price == 0.0:
+        return saliency
+    return saliency / rows.activity.clamp_min(LEAST_ACTIVITY).pow(price).to(saliency.dtype)
 
 
 def lamp_like(saliency: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 
 from pruner import Calibrated, Calibration, Compression, compress
 from pruner.granularity import Granularity
+from pruner.hessian import Passes, Probe
 from pruner.topology import prunable_layers
 from runtime.errors import ConfigError, ModelError
 from runtime.spec import Coding, InputSpec, Readout
@@ -240,3 +242,26 @@ def test_sample_passes_are_counted():
     # a sweep runs each neuron before and after, and back once; its inputs and goals take a pass of each net
     assert done.sample_passes == (2 + 2 + 4 * 3) * 40
     assert np.isfinite(done.seconds)
+
+
+def additions(net, heard):
+    """Synaptic operations of all layers on the samples, the input's included."""
+    spent = 0.0
+    for name, layer in prunable_layers(net).items():
+        probe = Probe(net, name)
+        with probe.watching(), torch.no_grad():
+            for x in Passes(heard, np.arange(40), 40).batches(net):
+                net(x)
+        spent += float(((probe.x != 0).double().sum((0, 1)) * (layer.effective_weight() != 0).sum(0)).sum())
+    return spent
+
+
+def test_a_price_on_additions_keeps_as_many_weights_that_are_heard_less_often():
+    heard = SimpleNamespace(x=samples(mlp()).x.copy(), y=samples(mlp()).y)
+    heard.x[8:, :, :3] = 0
+    calibrated = Calibrated(mlp(), heard, CALIBRATION)
+    plain, priced = (
+        calibrated.compress(Compression(0.4, price=price, sweeps=0, fan_in=0)).net for price in (0.0, 1.0)
+    )
+    assert living(plain) == living(priced)
+    assert additions(priced, heard) < 0.97 * additions(plain, heard)
