@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 import typer
 
@@ -93,6 +93,12 @@ def prune(  # noqa: PLR0913, PLR0917 - each is an option of the command
         typer.Option("--post-training", help="Prune and quantize without training; export and verify too."),
     ] = False,
     bits: Annotated[str | None, typer.Option(help="With --post-training: 8, 4, 3, 2 or ternary.")] = None,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            min=0, help="With --post-training: train on the masks afterwards, the dense net as teacher."
+        ),
+    ] = 0,
     most_bytes: Annotated[
         int | None, typer.Option("--bytes", help="With --post-training: most bytes of the stored network.")
     ] = None,
@@ -119,10 +125,11 @@ def prune(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if post_training:
         if criterion is not None or resume:
             raise ConfigError("prune --post-training: found --criterion or --resume, expected neither")
-        _prune_after_training(run_dir, budget, bits, data_dir, as_json)
-    if bits is not None or budget.searches:
+        _prune_after_training(run_dir, Wanted(budget, bits, epochs), data_dir, as_json)
+    if bits is not None or budget.searches or epochs:
         raise ConfigError(
-            "prune: found --bits, --bytes or --synops without --post-training, expected both or neither"
+            "prune: found --bits, --bytes, --synops or --epochs without --post-training, expected both or "
+            "neither; [prune] has epochs of its own"
         )
     from spikepress.pipeline import prune as run_prune
     from spikepress.pipeline import quantize as run_quantize
@@ -139,16 +146,29 @@ def prune(  # noqa: PLR0913, PLR0917 - each is an option of the command
     )
 
 
-def _prune_after_training(
-    run_dir: Path, budget: Budget, bits: str | None, data_dir: Path | None, as_json: bool
-) -> NoReturn:
+class Wanted(NamedTuple):
+    """What post-training pruning was asked for on the command line."""
+
+    budget: Budget
+    bits: str | None
+    epochs: int
+
+
+def _prune_after_training(run_dir: Path, wanted: Wanted, data_dir: Path | None, as_json: bool) -> NoReturn:
     """Compress, export, verify; exit 1 where a leg departs."""
     from spikepress.pipeline import compress, export
     from spikepress.terminal import print_verification
     from spikepress.verification import verify as run_verify
 
     with shown() as notify:
-        outcome = compress(run_dir, budget=budget, bits=bits, data_dir=data_dir, notify=notify)
+        outcome = compress(
+            run_dir,
+            budget=wanted.budget,
+            bits=wanted.bits,
+            epochs=wanted.epochs,
+            data_dir=data_dir,
+            notify=notify,
+        )
         files = export(run_dir)
         result = run_verify(run_dir, data_dir=data_dir, notify=notify)
     size = files["spk"].stat().st_size

@@ -149,15 +149,18 @@ def compress(
     *,
     budget: Budget | None = None,
     bits: str | None = None,
+    epochs: int = 0,
     data_dir: Path | None = None,
     notify: Notify = silent,
 ) -> Outcome:
     """Prunes and quantizes the dense network of a run without training it, by the run's ``[compress]`` table
-    with ``bits`` and ``budget`` on top. Labels are used for the accuracies only."""
+    with ``bits`` and ``budget`` on top, and then trains it on its masks for ``epochs``. Without these, labels
+    are used for the accuracies only."""
     from pruner.ledger import Spent
     from pruner.log import log_compression
     from pruner.post_training import Calibrated
     from spikepress.budget import Budget, check_heard, within
+    from spikepress.recovering import Recovery, check_budget, recover
     from spikepress.settings import load_settings
     from trainer import checkpoint
 
@@ -176,6 +179,10 @@ def compress(
     done = within(calibrated, wish, budget, data.validation)
     check_heard(done.net, data.validation)
     notify("compress", 1.0)
+    if epochs:
+        recovery = Recovery(epochs, settings, data, notify)
+        done = recover(calibrated, done, wish, recovery)
+        check_budget(done, budget, recovery)
     run.checkpoint("pruned").unlink(missing_ok=True)
     run.checkpoint("pruned").with_suffix(".json").unlink(missing_ok=True)
     outcome = _finished(done.net, _Work(run, "pruned-quantized", settings.config, data, False), start)

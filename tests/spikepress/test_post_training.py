@@ -17,6 +17,7 @@ from spikepress.budget import Budget, check_heard, cost_of, within
 from spikepress.cli import app
 from spikepress.pipeline import compress, train
 from spikepress.prune_plot import plot
+from spikepress.recovering import Recovery, check_budget
 from tests.pruner.nets import mlp
 from tests.pruner.test_trace import Events
 
@@ -104,9 +105,32 @@ def test_a_run_that_was_never_pruned_has_no_curve(tmp_path):
 
 def test_options_of_the_other_kind_of_pruning_are_refused(trained):
     run, _ = trained
-    for options in (["--bits", "3"], ["--bytes", "2000"], ["--post-training", "--resume"]):
+    for options in (["--bits", "3"], ["--bytes", "2000"], ["--epochs", "1"], ["--post-training", "--resume"]):
         result = CliRunner().invoke(app, ["prune", str(run), *options])
         assert isinstance(result.exception, ConfigError)
+
+
+def test_epochs_after_it_win_accuracy_back_on_the_same_masks_and_every_leg_is_exact(trained):
+    run, _ = trained
+    options = ["prune", str(run), "--post-training", "--sparsity", "0.93", "--json"]
+    plain, taught = (
+        json.loads(CliRunner().invoke(app, [*options, "--epochs", epochs]).stdout) for epochs in ("0", "3")
+    )
+    assert taught["verification"]["exact"]
+    sparsities = [found["compressed"]["weight_sparsity"] for found in (plain, taught)]
+    assert sparsities == pytest.approx([0.93, 0.93], abs=0.01)
+    better = taught["compressed"]["validation_accuracy"] - plain["compressed"]["validation_accuracy"]
+    assert better > 0.02
+    assert taught["compressed"]["sample_passes"] > plain["compressed"]["sample_passes"] + 3 * 3 * 1000
+
+
+def test_training_that_leaves_its_budget_is_refused():
+    source, samples = calibrated()
+    done = source.compress(Compression(0.5, 8, sweeps=0))
+    how = Recovery(1, SimpleNamespace(), SimpleNamespace(validation=samples))
+    check_budget(done, Budget(sparsity=0.5), how)
+    with pytest.raises(ModelError, match=r"training moved over its budget \(--synops: found 1, expected"):
+        check_budget(done, Budget(most_synops=1.0), how)
 
 
 def test_a_network_whose_readout_hears_nothing_is_refused_by_name():
