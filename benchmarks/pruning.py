@@ -39,6 +39,7 @@ from benchmarks.pruning_plan import (
     Preset,
     Tuning,
     compression,
+    rules,
     tuning,
 )
 from benchmarks.pruning_rows import add_row, key_of, read_rows
@@ -87,7 +88,7 @@ class Bench:
         self.settings = settings_of(preset, seed)
         config = self.settings.config
         self.data = fewer(datasets.load(config.data.name, None, config.data.options), preset.train_samples)
-        self.dense = self._dense(runs / f"{preset.width}-seed{seed}")
+        self.dense = self._dense(runs / f"{preset.width or preset.config}-seed{seed}")
         self.accuracy_dense = accuracy(self.dense, self.data.test)
         self._calibrated: Calibrated | None = None
 
@@ -163,28 +164,36 @@ class Bench:
         passes = self.calibrated.sample_passes + done.sample_passes
         if case.epochs == 0:
             return Made(done.net, seconds, passes)
-        tuned = self._tuned(done.net, case.epochs, tuning(case))
+        tuned = self._tuned(done.net, case.epochs, tuning(self.preset, case))
         return Made(tuned.net, seconds + tuned.seconds, passes + tuned.sample_passes)
 
     def _tuned(self, net: SpikingNet, epochs: int, how: Tuning) -> Made:
-        """Trained on its masks, beside the labels by the dense net's scores: a third pass a sample."""
+        """Trained on its masks."""
         start = time.perf_counter()
+        living = Living.of(net)
+        passes = self._taught(living.net, epochs, how, HoldMasks())
+        living.put_back()
+        return Made(net, time.perf_counter() - start, passes)
+
+    def _taught(self, net: SpikingNet, epochs: int, how: Tuning, callback: Callback) -> int:
+        """Train beside the dense net's scores; the sample passes that takes."""
         config = self.settings.stage(epochs, how.lr)
         train = replace(
             config.train, batch_size=how.batch_size, shift_pixels=how.shift_pixels, activity_penalty=0.0
         )
-        living = Living.of(net)
         teacher = Teacher(self.dense, how.share, how.temperature)
-        loop.fit(living.net, self.data, replace(config, train=train), [HoldMasks()], None, teacher)
-        living.put_back()
-        return Made(net, time.perf_counter() - start, 3 * epochs * len(self.data.train))
+        loop.fit(net, self.data, replace(config, train=train), [callback], None, teacher)
+        return 3 * epochs * len(self.data.train)
 
     def _while_training(self, case: Case) -> Made:
         net = self.untrained() if case.method in UNTRAINED else copy.deepcopy(self.dense)
-        table = {"method": case.method, "sparsity": case.sparsity}
-        rules = PruneConfig.from_table(table)
+        chosen = PruneConfig.from_table(rules(case, self.preset.dense_epochs))
+        if self.preset.training is not None:
+            start = time.perf_counter()
+            passes = self._taught(net, case.epochs, self.preset.training, Pruning(chosen))
+            return Made(net, time.perf_counter() - start, passes)
         lr = self.settings.config.train.lr if case.method in UNTRAINED else self.settings.prune_lr
-        return self._trained(net, case.epochs, lr, Pruning(rules))
+        return self._trained(net, case.epochs, lr, Pruning(chosen))
 
     def _trained(self, net: SpikingNet, epochs: int, lr: float, callback: Callback) -> Made:
         start = time.perf_counter()
@@ -198,14 +207,15 @@ class Bench:
 
 def settings_of(preset: Preset, seed: int) -> Settings:
     """The preset's configuration with its width, epochs and the seed."""
-    path = ROOT / "configs" / f"{preset.config}.toml"
+    folders = (ROOT / "configs", ROOT / "benchmarks")
+    path = next(p for p in (f / f"{preset.config}.toml" for f in folders) if p.exists())
     settings = parse_settings(path.read_text(encoding="utf-8"), path.parent, preset.config)
     config = settings.config
-    hidden = next(n for n, layer in enumerate(config.layers) if layer["kind"] == "linear")
-    layers = [
-        {**layer, "out": preset.width} if n == hidden else layer for n, layer in enumerate(config.layers)
-    ]
-    train = replace(config.train, seed=seed, epochs=preset.dense_epochs)
+    layers = list(config.layers)
+    if preset.width:
+        hidden = next(n for n, layer in enumerate(layers) if layer["kind"] == "linear")
+        layers[hidden] = {**layers[hidden], "out": preset.width}
+    train = replace(config.train, seed=seed, epochs=preset.dense_epochs or config.train.epochs)
     return replace(settings, config=replace(config, layers=tuple(layers), train=train))
 
 

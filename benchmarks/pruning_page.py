@@ -20,7 +20,7 @@ def page(report: Mapping[str, Any], preset: Preset) -> str:
     for row in rows:
         groups.setdefault(tuple(row[key] for key in GROUP), []).append(row)
     lines = [
-        f"# Pruning, 784-{preset.width}-10 on MNIST",
+        f"# Pruning, {preset.title}",
         "",
         f"`python -m benchmarks.pruning --preset {about['preset']}`: eight steps, constant input, first",
         "layer pruned and counted, last epoch. Points are lost against the dense net of the same seed, on",

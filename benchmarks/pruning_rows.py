@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,16 @@ def add_row(path: Path, row: Mapping[str, Any], about: Mapping[str, Any]) -> Non
     """Add a row, in place of an older one with its key; ``about`` says how all were measured."""
     with _alone(path):
         rows = [old for old in read_rows(path) if key_of(old) != key_of(row)]
-        text = json.dumps({"about": dict(about), "rows": [*rows, dict(row)]}, indent=1)
-        part = path.with_suffix(".part")
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(path)
+        write_rows(path, [*rows, row], about)
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
+    """Replace the file by ``rows``."""
+    text = json.dumps({"about": dict(about), "rows": [dict(row) for row in rows]}, indent=1)
+    part = path.with_suffix(".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(path)
 
 
 @contextmanager

@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from benchmarks.pruning import settings_of
 from benchmarks.pruning_page import page
-from benchmarks.pruning_plan import BARS, PRESETS, compression
+from benchmarks.pruning_plan import BARS, PRESETS, Case, compression, rules, tuning
 from benchmarks.pruning_rows import add_row, key_of, read_rows
+from pruner import PruneConfig
 from pruner.registry import METHODS
 
 
@@ -82,3 +84,33 @@ def test_the_page_gives_means_spreads_and_what_was_not_measured(tmp_path):
 def test_every_case_has_the_fields_of_a_row(preset):
     for case in PRESETS[preset].cases:
         assert len(case.key(0)) == len(key_of(row()))
+
+
+@pytest.mark.parametrize("name", ["nmnist", "cifar10"])
+def test_other_data_sets_train_every_method_alike_from_their_own_configuration(name):
+    preset = PRESETS[name]
+    assert len(preset.seeds) == 3
+    assert {case.sparsity for case in preset.cases} >= {0.90, 0.95, 0.98}
+    assert {tuning(preset, case) for case in preset.cases} == {preset.training}
+    settings = settings_of(preset, 2)
+    assert settings.config.data.name == name
+    assert settings.config.train.seed == 2
+    assert settings.config.train.epochs > 0
+    assert len({case.key(0) for case in preset.cases}) == len(preset.cases)
+
+
+def test_the_convolutional_case_has_at_least_ten_layers_of_weights():
+    kinds = [layer["kind"] for layer in settings_of(PRESETS["cifar10"], 0).config.layers]
+    assert kinds.count("conv2d") == 10
+    assert "linear" in kinds
+
+
+def test_iterative_magnitude_makes_each_dense_training_a_level():
+    table = rules(Case("iterative-magnitude", 0.97, epochs=195), 15)
+    steps = PruneConfig.from_table(table).plan().steps(195)
+    assert len(steps) == 12
+    assert all(abs(step + 1 - 15 * level) <= 1 for level, step in enumerate(steps, start=1))
+    assert rules(Case("iterative-magnitude", 0.97, epochs=2), 15) == {
+        "method": "iterative-magnitude",
+        "sparsity": 0.97,
+    }
