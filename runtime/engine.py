@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,21 +33,48 @@ BLOCK_ITEMS = 1 << 18
 MAX_SAMPLES = 64
 
 
+class Ran(Protocol):
+    """What a run leaves: its scores, and its counts for who asks."""
+
+    @property
+    def scores(self) -> NDArray[np.int64]: ...
+
+    def tally(self) -> Tally: ...
+
+
 @dataclass(frozen=True)
-class Result:
-    """Of a whole-sample run: ``scores`` (samples, outputs), ``predictions`` (samples,) the lowest index
-    among the maxima, and the ``trace`` if it was asked for."""
+class Stepped:
+    """What a run step by step leaves."""
 
     scores: NDArray[np.int64]
-    predictions: NDArray[np.int64]
-    trace: Trace | None
-    _tally: Callable[[], Tally]
-    _network: Network | Fused | Lanes
+    counted: Tally
+
+    def tally(self) -> Tally:
+        return self.counted
+
+
+class Result:
+    """Of a whole-sample run. Each part is made when asked for: it costs a tenth of a small sample.
+    ``trace``: if it was asked for."""
+
+    def __init__(self, ran: Ran, network: Network | Fused | Lanes, trace: Trace | None = None) -> None:
+        self._ran, self._network, self.trace = ran, network, trace
+
+    @cached_property
+    def scores(self) -> NDArray[np.int64]:
+        """Of every sample: (samples, outputs)."""
+        return self._ran.scores
+
+    @cached_property
+    def predictions(self) -> NDArray[np.int64]:
+        """The lowest index among the maxima: (samples,)."""
+        best: NDArray[np.int64] = self.scores.argmax(axis=1)
+        return best
 
     @cached_property
     def counts(self) -> Counts:
-        """Counts over all samples, made when first asked for: they take longer than one small sample."""
-        return counts(self._tally(), self._network.program, self._network.neurons)
+        """Counts over all samples."""
+        return counts(self._ran.tally(), self._network.program, self._network.neurons)
 
 
 class Engine:
@@ -84,9 +111,9 @@ class Engine:
     def run(self, coded: NDArray[np.integer], *, trace: bool = False) -> Result:
         """Run whole samples: ``coded`` (steps, samples, *input shape) integers, see ``runtime.coding``."""
         if self.lanes is not None and not trace:
-            found = self._run_lanes(self.lanes, np.asarray(coded))
-            if found is not None:
-                return found
+            ran = self.lanes.run(np.asarray(coded))
+            if ran is not None:
+                return Result(ran, self.lanes)
         frames = self._checked(coded)
         if self._fuses and not trace:
             return self._run_fused(self.fused, frames)
@@ -98,9 +125,8 @@ class Engine:
         for first in range(0, samples, width):
             part = frames[:, first : first + width]
             scores[first : first + width] = self._run_part(part, block, tally, keep, first)
-        predictions = scores.argmax(axis=1)
-        traced = keep.trace(scores, predictions) if keep else None
-        return Result(scores, predictions, traced, lambda: tally, self._network)
+        traced = keep.trace(scores, scores.argmax(axis=1)) if keep else None
+        return Result(Stepped(scores, tally), self._network, traced)
 
     def _by_lanes(self) -> Lanes | None:
         if not_by_lanes(self.program) is not None:
@@ -110,26 +136,12 @@ class Engine:
         except TooWideError:
             return None
 
-    def _run_lanes(self, lanes: Lanes, coded: NDArray[np.integer]) -> Result | None:
-        """None where ``coded`` is not what the lanes were laid out for: shape, type or values."""
-        shape = self.program.input.shape
-        if coded.ndim != len(shape) + 2 or coded.shape[2:] != shape or coded.shape[0] != lanes.steps:
-            return None
-        if coded.dtype.kind not in "iub" or not coded.dtype.isnative or coded.shape[1] < 1:
-            return None
-        if coded.itemsize not in (1, 4):
-            return None
-        ran = lanes.run(coded.reshape(*coded.shape[:2], -1))
-        if ran is None:
-            return None
-        return Result(ran.scores, ran.scores.argmax(axis=1), None, lambda: lanes.tally(ran), lanes)
-
     def _run_fused(self, fused: Fused, frames: NDArray[np.int32]) -> Result:
         tally = Tally(samples=frames.shape[1])
         scores = np.empty((frames.shape[1], n_neurons(self._output)), np.int64)
         for sample in range(frames.shape[1]):
             scores[sample] = fused.run(frames[:, sample], tally)
-        return Result(scores, scores.argmax(axis=1), None, lambda: tally, fused)
+        return Result(Stepped(scores, tally), fused)
 
     def reset(self) -> None:
         """Start a new streamed sample."""

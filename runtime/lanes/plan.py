@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from runtime.lanes import neurons as firing
 from runtime.lanes.arena import Arena
 from runtime.lanes.cells import cells_of
 from runtime.lanes.layout import TILE, VECTOR, Grid, up
-from runtime.lanes.weights import Sorted, sort_weights
+from runtime.lanes.record import Flow, Plan, Record
+from runtime.lanes.weights import sort_weights
 from runtime.prepare import Inflow, Neurons
 from runtime.program import ConvSynapses, GatePopulation, NeuronPopulation, Program, Projection
 from runtime.spec import Readout
@@ -35,42 +35,6 @@ class TooWideError(Exception):
     """Sums that could leave int16: the program runs another way."""
 
 
-@dataclass(frozen=True)
-class Flow:
-    """One projection: its entries, and where the spikes it hears are counted."""
-
-    inflow: Inflow
-    entries: Sorted | None
-    hist: int
-    adds: int
-    """Additions of a sample; of an event for a layer that hears itself."""
-    reads: int
-    """Entries read for a sample."""
-    bytes: int
-
-    @property
-    def name(self) -> str:
-        return "rows, step by step" if self.entries is None else "masked lanes"
-
-
-@dataclass(frozen=True)
-class Plan:
-    ops: I64
-    rules: I64
-    memory: NDArray[np.uint8]
-    grids: tuple[Grid, ...]
-    hists: tuple[int, ...]
-    """Where each population's spikes are counted."""
-    hist_size: int
-    flows: tuple[Flow, ...]
-    wide: Mapping[int, bool]
-    """Populations of neurons: whether they run in 32 bits."""
-
-    @property
-    def bytes(self) -> int:
-        return sum(flow.bytes for flow in self.flows)
-
-
 class _Builder:
     def __init__(self, program: Program, neurons: Mapping[int, Neurons]) -> None:
         self.program, self.neurons = program, neurons
@@ -81,8 +45,10 @@ class _Builder:
         sizes = [grid.neurons for grid in self.grids]
         late = [number for number, p in enumerate(program.projections) if p.delay]
         sizes += [self.grids[program.projections[number].pre].neurons for number in late]
-        self.hist_size = sum(sizes)
-        first = self.arena.room(self.hist_size)
+        output = program.populations[program.output]
+        self.record = Record(Grid.of(output, 1).maps * Grid.of(output, 1).places, len(self.grids), sum(sizes))
+        self.record_at = self.arena.room(self.record.size)
+        first = self.record_at + self.record.spikes
         places = (first + np.cumsum([0, *sizes])).tolist()
         self.hists = places[: len(self.grids)]
         self.late = dict(zip(late, places[len(self.grids) :], strict=False))
@@ -90,7 +56,6 @@ class _Builder:
         self.rows = self.arena.room(self._most(self._rows))
         self.tall_sums = self.arena.room(2 * max((g.maps * g.pitch for g in self.grids if g.tall), default=0))
         self.ops: list[I64] = []
-        self.rules: list[I64] = []
         self.flows: dict[int, Flow] = {}
         self.wide: dict[int, bool] = {}
 
@@ -102,15 +67,14 @@ class _Builder:
             elif isinstance(population, NeuronPopulation):
                 self._neurons(number)
         self._score()
-        rules = np.array(self.rules, np.int64).reshape(len(self.rules), -1)
         flows = tuple(self.flows[k] for k in range(len(self.program.projections)))
         return Plan(
             np.stack(self.ops),
-            rules,
             self.arena.build(),
             self.grids,
-            tuple(self.hists),
-            self.hist_size,
+            tuple(at - self.record_at for at in self.hists),
+            self.record,
+            self.record_at,
             flows,
             self.wide,
         )
@@ -186,7 +150,7 @@ class _Builder:
             op.TO_STEP: grid.step,
             op.TO_MAP: grid.map,
             op.HIST: self.hists[number],
-            op.RULES: len(self.rules),
+            op.RULES: self.arena.put(group.lif),
             op.WIDTH: 32 if fixed.wide else 16,
             op.PARAMS: fixed.at,
             op.PARAMS_MAP: fixed.map,
@@ -194,9 +158,8 @@ class _Builder:
             op.TAIL: fixed.tail,
             op.SEEN: self.seen if output else NOWHERE,
             op.SEEN_STEP: self.seen_step if output else 0,
-            op.POPULATION: number,
+            op.MARKS: self.record_at + self.record.marks + 16 * number,
         }
-        self.rules.append(group.lif)
         again = [(p, i) for p, i in into if p.delay]
         if not again:
             self._add(op.FIRE, fields)
@@ -313,7 +276,7 @@ class _Builder:
         flow = Flow(
             inflow,
             entries,
-            self.hists[projection.pre],
+            self.hists[projection.pre] - self.record_at,
             entries.rows.size * lanes,
             entries.rows.size * (lanes // block),
             entries.bytes,
@@ -359,7 +322,7 @@ class _Builder:
         self._add(op.REPEAT, {**fields, **state})
         late = self.late[inflow.number]
         self._tally(number, late, max(0, self.steps - projection.delay))
-        self.flows[inflow.number] = Flow(inflow, None, late, grid.neurons, 0, rows.nbytes)
+        self.flows[inflow.number] = Flow(inflow, None, late - self.record_at, grid.neurons, 0, rows.nbytes)
 
     def _score(self) -> None:
         number = self.program.output
@@ -367,7 +330,7 @@ class _Builder:
         fields = {op.STEPS: self.steps, op.FROM: self.spikes[number], op.FROM_STEP: grid.step}
         seen = {op.SEEN: self.seen, op.SEEN_STEP: self.seen_step}
         count = {op.COUNT: grid.maps * grid.places, op.MODE: MODES[self.program.readout]}
-        self._add(op.SCORE, {**fields, **seen, **count})
+        self._add(op.SCORE, {**fields, **seen, **count, op.TO: self.record_at})
 
     def _most(self, size: Any) -> int:
         return max((size(projection) for projection in self.program.projections), default=0)

@@ -18,10 +18,8 @@ from runtime.kernels.lanes.ops import (
     KIND,
     LANES,
     POOL,
-    POPULATION,
     READ,
     REPEAT,
-    RULES,
     TALLY,
     TAPS,
     TURN,
@@ -58,20 +56,17 @@ def compiled() -> Run:
     sources = digest()
 
     @njit(cache=True, **OPTIONS)
-    def run(ops: I64, rules: I64, memory: U8, item: int, frames: U8, counts: I64, scores: I64) -> int:
-        """Run one sample of ``frames``, ``item`` bytes an input; not 0 when an input is neither 0 nor 1.
-
-        ``counts`` (populations, 2): ties and clamps are added; the input's row is given ``digest()``.
-        """
-        counts[0, 0] = sources
-        bad = 0
+    def run(ops: I64, memory: U8, item: int, frames: U8) -> int:
+        """Run one sample of ``frames``, ``item`` bytes an input: its sources' ``digest()``, or 0 where an
+        input is neither 0 nor 1."""
+        found = sources
         for number in range(len(ops)):
             op = ops[number]
             kind = op[KIND]
             if kind == GATHER:
                 gather(op, memory)
             elif kind == FIRE:
-                fire_all(op, rules[op[RULES]], memory, counts[op[POPULATION]])
+                fire_all(op, memory)
             elif kind == TURN:
                 turn(op, memory)
             elif kind == TALLY:
@@ -79,12 +74,13 @@ def compiled() -> Run:
             elif kind == POOL:
                 pool(op, memory)
             elif kind == READ:
-                bad = read_inputs(op, item, frames, memory)
+                if read_inputs(op, item, frames, memory) != 0:
+                    found = 0
             elif kind == REPEAT:
-                repeat(op, rules[op[RULES]], memory, counts[op[POPULATION]])
+                repeat(op, memory)
             else:
-                score(op, memory, scores)
-        return bad
+                score(op, memory)
+        return found
 
     kernel: Run = run
     return kernel

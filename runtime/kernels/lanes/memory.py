@@ -74,6 +74,17 @@ def _scalar(bits: int, *, signed: bool) -> Callable[..., Any]:
     return typed
 
 
+def _put(_context: Any, memory: Any, at: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
+    """Write 64 bits at an offset."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        memory = base(context, builder, signature.args[0], arguments[0])
+        store(builder, memory, arguments[1], arguments[2])
+        return context.get_dummy_value()
+
+    return types.void(memory, types.int64, types.int64), generate
+
+
 def _move(bits: int, lanes: int) -> Callable[..., Any]:
     def typed(_context: Any, memory: Any, to: Any, at: Any) -> tuple[Any, Callable[..., Any]]:
         """Copy so many bits; nothing is aligned."""
@@ -91,6 +102,7 @@ def _move(bits: int, lanes: int) -> Callable[..., Any]:
 
 read_u16: Any = intrinsic(_scalar(16, signed=False))
 read_i32: Any = intrinsic(_scalar(32, signed=True))
+put_i64: Any = intrinsic(_put)
 move_4: Any = intrinsic(_move(32, 1))
 move_8: Any = intrinsic(_move(64, 1))
 move_16: Any = intrinsic(_move(8, 16))

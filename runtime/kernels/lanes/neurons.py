@@ -14,6 +14,7 @@ from runtime.kernels.lanes.memory import (
     ir,
     load,
     loop,
+    put_i64,
     splat,
     store,
     tools,
@@ -37,10 +38,12 @@ from runtime.kernels.lanes.ops import (
     M1,
     M2,
     MAPS,
+    MARKS,
     PARAMS,
     PARAMS_CHUNK,
     PARAMS_MAP,
     RIGHT,
+    RULES,
     SEEN,
     SEEN_STEP,
     STATE,
@@ -56,14 +59,16 @@ from runtime.kernels.lanes.ops import (
 class _Vector:
     """The instructions of one vector of neurons."""
 
-    def __init__(self, builder: Any, memory: Any, table: Any, bits: int) -> None:
-        self.builder, self.memory, self.table, self.bits = builder, memory, table, bits
+    def __init__(self, builder: Any, memory: Any, rules: Any, bits: int) -> None:
+        self.builder, self.memory, self.rules, self.bits = builder, memory, rules, bits
         self.lanes = 512 // bits
         self.kind = vector(bits, self.lanes)
         self.noted = tools.alloca_once_value(builder, ir.Constant(word, 0))
 
     def rule(self, number: int) -> Any:
-        value = self.builder.load(self.builder.gep(self.table, [ir.Constant(word, number)]))
+        value = load(
+            self.builder, self.memory, self.builder.add(self.rules, ir.Constant(word, 8 * number)), word
+        )
         return splat(self.builder, self.builder.trunc(value, ir.IntType(self.bits)), self.lanes)
 
     def parameter(self, fixed: Any, number: int) -> Any:
@@ -126,9 +131,8 @@ def _fire(bits: int, *, kept: bool) -> Callable[..., Any]:
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             memory = base(context, builder, signature.args[0], arguments[0])
-            table = base(context, builder, signature.args[1], arguments[1])
-            _, _, steps, sums, sums_step, to, to_step, fixed, hist, seen, seen_step, state = arguments
-            one = _Vector(builder, memory, table, bits)
+            _, rules, steps, sums, sums_step, to, to_step, fixed, hist, seen, seen_step, state = arguments
+            one = _Vector(builder, memory, rules, bits)
             threshold, amount, bias, start = (one.parameter(fixed, number) for number in range(4))
             fires = builder.icmp_signed("!=", one.rule(FIRES), ir.Constant(one.kind, None))
             before = load(builder, memory, state, one.kind) if kept else start
@@ -158,7 +162,7 @@ def _fire(bits: int, *, kept: bool) -> Callable[..., Any]:
             return builder.load(one.noted)
 
         i64 = types.int64
-        return types.int64(memory, rules, *(i64,) * 10), generate
+        return types.int64(memory, *(i64,) * 11), generate
 
     return typed
 
@@ -170,9 +174,16 @@ _step_32: Any = intrinsic(_fire(32, kept=True))
 
 
 @njit(**OPTIONS)
-def fire_all(op: I64, rules: I64, memory: U8, counts: I64) -> None:
+def mark(op: I64, memory: U8, noted: int) -> None:
+    """Write a population's ties and clamps."""
+    put_i64(memory, op[MARKS], noted & 0xFFFFFFFF)
+    put_i64(memory, op[MARKS] + 8, noted >> 32)
+
+
+@njit(**OPTIONS)
+def fire_all(op: I64, memory: U8) -> None:
     """All steps of a population, map by map and vector by vector."""
-    steps, wide, last = op[STEPS], op[WIDTH] == 32, op[CHUNKS] - 1
+    rules, steps, wide, last = op[RULES], op[STEPS], op[WIDTH] == 32, op[CHUNKS] - 1
     sums_map, to_map, hist, fixed_map = op[FROM], op[TO], op[HIST], op[PARAMS]
     step, to_step, seen_step = op[FROM_STEP], op[TO_STEP], op[SEEN_STEP]
     lanes = 16 if wide else 32
@@ -197,14 +208,13 @@ def fire_all(op: I64, rules: I64, memory: U8, counts: I64) -> None:
         sums_map += op[FROM_MAP]
         to_map += op[TO_MAP]
         fixed_map += op[PARAMS_MAP]
-    counts[0] += noted & 0xFFFFFFFF
-    counts[1] += noted >> 32
+    mark(op, memory, noted)
 
 
 @njit(**OPTIONS)
-def fire_once(op: I64, rules: I64, memory: U8, sums: int, to: int, seen: int, counts: I64) -> None:
-    """One step of a population that lies ``(steps, neurons)``; membranes in the arena."""
-    wide, last = op[WIDTH] == 32, op[CHUNKS] - 1
+def fire_once(op: I64, memory: U8, sums: int, to: int, seen: int) -> int:
+    """One step of a population that lies ``(steps, neurons)``; returns ties + clamps << 32."""
+    rules, wide, last = op[RULES], op[WIDTH] == 32, op[CHUNKS] - 1
     hist, fixed, state = op[HIST], op[PARAMS], op[STATE]
     lanes = 16 if wide else 32
     noted = 0
@@ -222,5 +232,4 @@ def fire_once(op: I64, rules: I64, memory: U8, sums: int, to: int, seen: int, co
         state += 64
         if seen >= 0:
             seen += lanes << 2
-    counts[0] += noted & 0xFFFFFFFF
-    counts[1] += noted >> 32
+    return int(noted)

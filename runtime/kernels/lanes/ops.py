@@ -23,9 +23,9 @@ TAPS, TAP_TABLE, ROWS, LANES, BLOCKS, OUTPUTS, RECORDS, INDEX, WEIGHTS, NARROW, 
 """``GATHER``: masks of ``MAPS`` maps ``FROM_MAP`` apart, as seen by each of ``TAPS`` kernel cells (none: as
 they lie), block by block, summed for every output."""
 
-RULES, WIDTH, PARAMS, PARAMS_MAP, PARAMS_CHUNK, TAIL, SEEN, SEEN_STEP, POPULATION = range(11, 20)
+RULES, WIDTH, PARAMS, PARAMS_MAP, PARAMS_CHUNK, TAIL, SEEN, SEEN_STEP, MARKS = range(11, 20)
 """``FIRE`` and ``REPEAT``: ``TAIL`` says where the parameters of a map's last vector are. ``SEEN``: where
-membranes are kept, or -1."""
+membranes are kept, or -1. ``MARKS``: where ties and clamps are written."""
 
 STATE, EVENTS, WEIGHT_ROWS, ROW, DELAY, GROUP = range(20, 26)
 """``REPEAT``: a population that hears itself: its membranes, room for its events, and its weight rows,

@@ -19,7 +19,7 @@ from runtime.kernels.lanes.memory import (
     vector,
     word,
 )
-from runtime.kernels.lanes.neurons import fire_once
+from runtime.kernels.lanes.neurons import fire_once, mark
 from runtime.kernels.lanes.ops import (
     CHUNKS,
     DELAY,
@@ -172,11 +172,12 @@ def _begin(op: I64, memory: U8, lanes: int) -> None:
 
 
 @njit(**OPTIONS)
-def repeat(op: I64, rules: I64, memory: U8, counts: I64) -> None:
+def repeat(op: I64, memory: U8) -> None:
     """All steps of a population that hears itself, ``DELAY`` steps late."""
     lanes = 16 if op[WIDTH] == 32 else 32
     neurons = op[CHUNKS] << (4 if lanes == 16 else 5)
     _begin(op, memory, lanes)
+    noted = 0
     heard, sums, to, seen = op[TO], op[FROM], op[TO], op[SEEN]
     for step in range(op[STEPS]):
         if step >= op[DELAY]:
@@ -184,8 +185,9 @@ def repeat(op: I64, rules: I64, memory: U8, counts: I64) -> None:
             for first in range(0, neurons, BESIDE):
                 _sum_rows(memory, op[EVENTS], spikes, op[GROUP], op[WEIGHT_ROWS] + first, sums + (first << 1))
             heard += op[TO_STEP]
-        fire_once(op, rules, memory, sums, to, seen, counts)
+        noted += fire_once(op, memory, sums, to, seen)
         sums += op[FROM_STEP]
         to += op[TO_STEP]
         if seen >= 0:
             seen += op[SEEN_STEP]
+    mark(op, memory, noted)

@@ -5,7 +5,7 @@ from typing import Any
 from numba import njit, types
 from numba.extending import intrinsic
 
-from runtime.kernels.lanes.memory import I64, OPTIONS, U8, base, ir, load, read_i32, word
+from runtime.kernels.lanes.memory import I64, OPTIONS, U8, base, ir, load, put_i64, read_i32, word
 from runtime.kernels.lanes.ops import (
     COUNT,
     COUNTED,
@@ -17,6 +17,7 @@ from runtime.kernels.lanes.ops import (
     SEEN_STEP,
     STEPS,
     SUMMED,
+    TO,
 )
 
 
@@ -34,7 +35,7 @@ _fired: Any = intrinsic(_signed)
 
 
 @njit(**OPTIONS)
-def score(op: I64, memory: U8, scores: I64) -> None:
+def score(op: I64, memory: U8) -> None:
     """One score an output."""
     mode = op[MODE]
     for n in range(op[COUNT]):
@@ -54,4 +55,4 @@ def score(op: I64, memory: U8, scores: I64) -> None:
                     total = max(total, value)
                 else:
                     total = value
-        scores[n] = total
+        put_i64(memory, op[TO] + (n << 3), total)
