@@ -210,7 +210,7 @@ class _Builder:
         at, pitch = self.spikes[projection.pre], grid.pitch
         if not grid.tall:
             reach = grid.height * grid.width
-            at = self.arena.room(grid.maps * pitch + pitch, before=reach + VECTOR)
+            at = self.arena.room(up(grid.maps, TILE) * pitch + pitch, before=reach + VECTOR)
             self._turn(
                 (self.steps, grid.maps, grid.padded), (self.spikes[projection.pre], grid.step), (at, pitch)
             )

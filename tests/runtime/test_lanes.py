@@ -94,6 +94,19 @@ def test_random_nets_run_alike(seed):
     assert_runs_alike(program, random_input(program, samples=1 + seed % 2, seed=seed, density=density))
 
 
+@pytest.mark.parametrize("steps", [17, 33, 140])
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (2, 2)])
+@pytest.mark.parametrize("maps", [1, 2, 4, 9])
+def test_few_small_maps_of_many_steps_run_alike(maps, size, steps):
+    build = Builder(np.random.default_rng(steps), events((maps, *size), n_steps=steps), density=0.9)
+    synapses = build.conv(0, 5, kernel=(1, 1), padding=(0, 0))
+    post = build.neurons(synapses.out_shape, neuron(threshold_q=(3,), reset_q=(3,), bias_q=(1,)))
+    build.convolve(0, post, synapses)
+    build.linear(post, build.neurons((4,)))
+    program = build.program()
+    assert_runs_alike(program, random_input(program, samples=2, density=0.8))
+
+
 @pytest.mark.parametrize("density", [0.0, 1.0])
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_silent_input_and_input_without_a_pause_run_alike(name, density):
