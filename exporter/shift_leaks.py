@@ -34,6 +34,11 @@ class LeakChange:
         """Largest distance of a wanted factor from the one that was taken."""
         return max(abs(beta - self.leak.beta) for beta in self.wanted)
 
+    @property
+    def sentence(self) -> str:
+        words = " ".join(f"v>>{k}" for k in self.leak.shifts) or "no leak"
+        return f"{self.neuron}: {self.what} factor {self.wanted[0]:g} became {self.leak.beta:g} ({words})."
+
 
 @cache
 def leak_grid() -> tuple[Leak, ...]:

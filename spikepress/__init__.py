@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from runtime.errors import SpikepressError
     from spikepress.card import info
     from spikepress.catalog import Device, Verdict, devices
+    from spikepress.checking import Checked, check_model
     from spikepress.demonstration import demo
     from spikepress.emulation import Emulation, emulate
     from spikepress.exactness import LayerActivity, LegResult, Place
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Checked",
     "Comparison",
     "Device",
     "Emulation",
@@ -49,6 +51,7 @@ __all__ = [
     "Verdict",
     "Verification",
     "bench",
+    "check_model",
     "compare",
     "demo",
     "devices",
@@ -73,6 +76,8 @@ _HOMES = {
     "Device": "spikepress.catalog",
     "Verdict": "spikepress.catalog",
     "devices": "spikepress.catalog",
+    "Checked": "spikepress.checking",
+    "check_model": "spikepress.checking",
     "demo": "spikepress.demonstration",
     "Emulation": "spikepress.emulation",
     "emulate": "spikepress.emulation",

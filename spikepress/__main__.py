@@ -15,6 +15,8 @@ EXTRAS = {
     "sklearn": "train",
     "onnx": "onnx",
     "onnxruntime": "onnx",
+    "nir": "nir",
+    "h5py": "nir",
     "jinja2": "report",
     "joblib": "report",
 }

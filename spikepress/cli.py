@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 import typer
 
+from spikepress.cli_check import CHECK_EXAMPLE, check
 from spikepress.cli_devices import DEVICES_EXAMPLE, devices
 from spikepress.cli_export import EXPORT_EXAMPLE, export
 from spikepress.cli_fit import COMPARE_EXAMPLE, FIT_EXAMPLE, compare, fit
@@ -34,6 +35,7 @@ app.command(epilog=FIT_EXAMPLE)(fit)
 app.command(epilog=COMPARE_EXAMPLE)(compare)
 app.command(epilog=DEVICES_EXAMPLE)(devices)
 app.command(epilog=EXPORT_EXAMPLE)(export)
+app.command(epilog=CHECK_EXAMPLE)(check)
 app.command("import", epilog=IMPORT_EXAMPLE)(import_)
 
 

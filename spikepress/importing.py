@@ -43,7 +43,7 @@ def _member(option: str, word: str, kind: Any) -> Any:
         return kind(word)
     except ValueError:
         known = ", ".join(one.value for one in kind)
-        raise ConfigError(f"import {option}: found {word!r}, expected one of {known}") from None
+        raise ConfigError(f"{option}: found {word!r}, expected one of {known}") from None
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,7 @@ class Imported:
     @property
     def sentences(self) -> tuple[str, ...]:
         """One sentence a leak that moved, one a layer, one for the predictions."""
-        leaks = [
-            f"{one.neuron}: {one.what} factor {one.wanted[0]:g} became {one.leak.beta:g} "
-            f"({' '.join(f'v>>{k}' for k in one.leak.shifts) or 'no leak'})."
-            for one in self.leaks
-        ]
+        leaks = [one.sentence for one in self.leaks]
         layers = [
             f"{layer.layer}: {layer.differing:,} of {layer.neuron_steps:,} neuron-steps differ in integers."
             for layer in self.drift.layers

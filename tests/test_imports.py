@@ -36,6 +36,7 @@ TABLE = {
     "exporter.sources": {"numpy", "exporter", "runtime"},
     "exporter.sources.nir": {"numpy", "exporter", "runtime", "nir"},
     "exporter.sources.nir_file": {"numpy", "nir", "h5py", "exporter", "runtime"},
+    "exporter.sources.nir_survey": {"exporter", "runtime", "nir"},
     "exporter.sources.nir_merge": {"numpy", "exporter", "runtime", "nir"},
     "exporter.sources.nir_net": {"numpy", "exporter", "runtime", "nir"},
     "exporter.sources.nir_neurons": {"numpy", "exporter", "runtime", "nir"},

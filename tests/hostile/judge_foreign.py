@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.errors import SpikepressError
+from runtime.errors import ModelError, SpikepressError
 
 SECONDS = 5
 MOST_VALUES = 1 << 16
@@ -47,6 +47,25 @@ def read_spk(path: Path) -> None:
     read(path)
 
 
+def check(path: Path) -> None:
+    """``spikepress check`` for all targets; what it finds is a refusal, in sentences of one line."""
+    from spikepress.checking import TARGETS, check_model
+
+    found = check_model(path, targets=() if path.suffix == ".onnx" else TARGETS)
+    json.dumps(found.as_json())
+    for one in found.findings:
+        assert "\n" not in one.sentence
+        assert len(one.sentence) < 2000
+    if found.findings:
+        raise ModelError(found.findings[0].sentence)
+
+
+def broken_onnx(path: Path, seed: int) -> str:
+    from tests.hostile.broken_onnx import write_broken
+
+    return write_broken(path, seed)
+
+
 def broken_spk(path: Path, seed: int) -> str:
     from runtime.encodings import ENCODINGS
 
@@ -65,6 +84,9 @@ def _mutants(name: str, count: int) -> list[bytes]:
 KINDS: dict[str, tuple[Callable[[Path, int], str], Callable[[Path], None]]] = {
     "nir": (broken_nir, read_nir),
     "spk": (broken_spk, read_spk),
+    "check.nir": (broken_nir, check),
+    "check.onnx": (broken_onnx, check),
+    "check.spk": (broken_spk, check),
 }
 
 

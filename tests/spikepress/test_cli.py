@@ -33,6 +33,7 @@ VERBS = (
     "fit",
     "compare",
     "import",
+    "check",
 )
 
 
@@ -155,6 +156,7 @@ def test_a_users_own_module_of_our_name_is_named(tmp_path, name):
 
 def test_the_public_surface_is_pinned():
     assert spikepress.__all__ == [
+        "Checked",
         "Comparison",
         "Device",
         "Emulation",
@@ -175,6 +177,7 @@ def test_the_public_surface_is_pinned():
         "Verdict",
         "Verification",
         "bench",
+        "check_model",
         "compare",
         "demo",
         "devices",
@@ -193,7 +196,7 @@ def test_the_public_surface_is_pinned():
         "verify",
     ]
     # `import` is a word of Python itself.
-    assert set(VERBS) - {"import"} | {"import_model"} <= set(spikepress.__all__)
+    assert set(VERBS) - {"import", "check"} | {"import_model", "check_model"} <= set(spikepress.__all__)
     for name in spikepress.__all__:
         assert getattr(spikepress, name).__name__ == name
 
