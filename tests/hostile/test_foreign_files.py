@@ -11,10 +11,11 @@ import pytest
 
 MOST_BYTES = 500_000_000
 SECONDS = 5.0
+"""Of the processor: the clock runs on while others work."""
 
 
 def judged(kind: str, first: int, count: int) -> dict:
-    """What ``tests.hostile.judge_foreign`` says; it would die of a file that takes over five seconds."""
+    """What ``tests.hostile.judge_foreign`` says; it dies of a file that hangs."""
     command = [
         sys.executable,
         "-W",
