@@ -34,10 +34,10 @@ from benchmarks.pruning_page import page
 from benchmarks.pruning_plan import (
     POST_TRAINING,
     PRESETS,
-    UNTRAINED,
     Case,
     Preset,
     Tuning,
+    begins_untrained,
     compression,
     rules,
     tuning,
@@ -186,13 +186,13 @@ class Bench:
         return 3 * epochs * len(self.data.train)
 
     def _while_training(self, case: Case) -> Made:
-        net = self.untrained() if case.method in UNTRAINED else copy.deepcopy(self.dense)
+        net = self.untrained() if begins_untrained(case) else copy.deepcopy(self.dense)
         chosen = PruneConfig.from_table(rules(case, self.preset.dense_epochs))
         if self.preset.training is not None:
             start = time.perf_counter()
             passes = self._taught(net, case.epochs, self.preset.training, Pruning(chosen))
             return Made(net, time.perf_counter() - start, passes)
-        lr = self.settings.config.train.lr if case.method in UNTRAINED else self.settings.prune_lr
+        lr = self.settings.config.train.lr if begins_untrained(case) else self.settings.prune_lr
         return self._trained(net, case.epochs, lr, Pruning(chosen))
 
     def _trained(self, net: SpikingNet, epochs: int, lr: float, callback: Callback) -> Made:

@@ -53,6 +53,8 @@ class Preset:
     seeds: tuple[int, ...]
     cases: tuple[Case, ...]
     training: Tuning | None = None
+    remarks: tuple[str, ...] = ()
+    """Lines of its page: what the reader has to know beside the rows."""
 
 
 POST_TRAINING = ("sbc", "second-order", "sweeps", "sweeps-random", "sweeps-gradient", "sweeps-none")
@@ -91,12 +93,23 @@ def tuning(preset: Preset, case: Case) -> Tuning:
     return Tuning(2e-3, 128, 0.5, 2.0, 1)
 
 
+WHOLE = ", readout whole"
+"""What a case's method ends in that prunes while training and leaves the readout alone."""
+
+
+def begins_untrained(case: Case) -> bool:
+    return case.method.removesuffix(WHOLE) in UNTRAINED
+
+
 def rules(case: Case, dense_epochs: int) -> dict[str, object]:
     """``[prune]`` of a method that prunes while training. Iterative magnitude pruning that is given several
     dense trainings makes each of them a level, as its papers do."""
-    table: dict[str, object] = {"method": case.method, "sparsity": case.sparsity}
+    method = case.method.removesuffix(WHOLE)
+    table: dict[str, object] = {"method": method, "sparsity": case.sparsity}
+    if method != case.method:
+        table["protect_readout"] = True
     levels = case.epochs // dense_epochs if dense_epochs else 0
-    if case.method == "iterative-magnitude" and levels > 1:
+    if method == "iterative-magnitude" and levels > 1:
         table |= {"events": levels - 1, "begin": 1 / levels, "end": (levels - 1) / levels}
     return table
 
@@ -123,7 +136,7 @@ FULL_CASES = (
     Case("sweeps-none", 0.97),
     Case("magnitude", 0.97, epochs=2),
     Case("magnitude", 0.99, epochs=2),
-    Case("iterative-magnitude", 0.97, epochs=195),
+    *(Case("iterative-magnitude" + end, 0.97, epochs=195) for end in (WHOLE, "")),
     *(Case("sweeps", sparsity, bits=8) for sparsity in (0.90, 0.95, 0.98)),
     *(Case(name, 0.9775, epochs=20) for name in ("magnitude", "criticality")),
 )
@@ -148,10 +161,18 @@ def _convolutional_cases() -> Iterator[Case]:
         yield from (Case(name, sparsity, epochs=1) for name in TRAINED_FEW[:-1])
 
 
+FULL_REMARKS = (
+    "Iterative magnitude pruning (13 levels of 15 epochs) ranks the weights of both layers together and",
+    "loses the readout: in a short run of the same levels (one epoch each, 8,000 samples, seed 0) 40 of its",
+    "8,000 weights were left, at 36.6 % on validation samples, and 80.1 % with the readout kept whole. The",
+    "rival to hold costs against is the one that keeps it.",
+)
 MNIST = "784-{width}-10 on MNIST, eight steps of constant input"
 PRESETS = {
     "quick": Preset(MNIST.format(width=256), "mnist-mlp", 256, 4, 12_000, (0, 1), tuple(_quick_cases())),
-    "full": Preset(MNIST.format(width=800), "mnist-mlp", 800, 15, 0, (0, 1, 2, 3, 4), FULL_CASES),
+    "full": Preset(
+        MNIST.format(width=800), "mnist-mlp", 800, 15, 0, (0, 1, 2, 3, 4), FULL_CASES, None, FULL_REMARKS
+    ),
     "nmnist": Preset(
         "578-512-10 on N-MNIST's subset of 1,000 recordings, ten frames of events, pixels pooled by two",
         "nmnist_mlp",
@@ -161,6 +182,10 @@ PRESETS = {
         (0, 1, 2),
         tuple(_event_cases()),
         Tuning(2e-3, 32, 0.5, 2.0, 2),
+        (
+            "There are 100 test recordings, so that one of them is a point and no single row tells methods",
+            "apart that lie closer than about 4; two epochs are 52 steps.",
+        ),
     ),
     "cifar10": Preset(
         "VGG-13 at a quarter of its width on CIFAR-10's subset (10k, JPEG), two steps of direct input",
@@ -171,6 +196,10 @@ PRESETS = {
         (0, 1, 2),
         tuple(_convolutional_cases()),
         Tuning(2e-3, 64, 0.5, 2.0, 2),
+        (
+            "2,500 test images: a standard error is one point. The dense net, trained for 16 epochs, was to",
+            "reach 66.3 % and does not: what is lost here says little about one that does.",
+        ),
     ),
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.pruning import settings_of
 from benchmarks.pruning_page import page
-from benchmarks.pruning_plan import BARS, PRESETS, Case, compression, rules, tuning
+from benchmarks.pruning_plan import BARS, PRESETS, Case, begins_untrained, compression, rules, tuning
 from benchmarks.pruning_rows import add_row, key_of, read_rows
 from pruner import PruneConfig
 from pruner.registry import METHODS
@@ -76,7 +76,7 @@ def test_the_page_gives_means_spreads_and_what_was_not_measured(tmp_path):
     assert "97% sparse, weight, 0 epochs: at most 0.5 points | 0.30 ± 0.14 points | 2 |" in text
     assert "not measured | 0 |" in text
     assert text.index("| sweeps | 2 |") < text.index("| sbc | 1 |")
-    assert "| 0 | 97 % | weight | real | sbc | 1.60 | 1 | 1 |" in text
+    assert "| 0 | 97 % | weight | real | sweeps | sbc | 1.60 | 1 | 1 |" in text
     assert "torch 9.9" in text
 
 
@@ -110,7 +110,24 @@ def test_iterative_magnitude_makes_each_dense_training_a_level():
     steps = PruneConfig.from_table(table).plan().steps(195)
     assert len(steps) == 12
     assert all(abs(step + 1 - 15 * level) <= 1 for level, step in enumerate(steps, start=1))
-    assert rules(Case("iterative-magnitude", 0.97, epochs=2), 15) == {
-        "method": "iterative-magnitude",
-        "sparsity": 0.97,
-    }
+    plain = {"method": "iterative-magnitude", "sparsity": 0.97}
+    assert rules(Case("iterative-magnitude", 0.97, epochs=2), 15) == plain
+    whole = Case("iterative-magnitude, readout whole", 0.97, epochs=2)
+    assert rules(whole, 15) == {**plain, "protect_readout": True}
+    assert begins_untrained(whole)
+    assert not begins_untrained(Case("magnitude, readout whole", 0.97, epochs=2))
+
+
+def test_the_page_of_another_data_set_has_its_remarks_and_no_bars_and_holds_criticality_against_its_controls(
+    tmp_path,
+):
+    path = tmp_path / "rows.json"
+    for name, right in (("second-order", 0.9), ("criticality", 0.8), ("magnitude", 0.7), ("lamp", 0.6)):
+        add_row(path, row(name, accuracy=right, epochs=1), {"preset": "cifar10"})
+    text = page(json.loads(path.read_text()), PRESETS["cifar10"])
+    assert PRESETS["cifar10"].remarks[0] in text
+    assert "asked for" not in text
+    assert "Dense nets: 99.00 % on test samples, n = 1." in text
+    assert "| second-order | lamp | 30.00 | 1 | 1 |" in text
+    assert "| criticality | magnitude | 10.00 | 1 | 1 |" in text
+    assert "| criticality | lamp |" not in text
