@@ -97,11 +97,18 @@ def synops_page(report: Mapping[str, Any]) -> str:
         "net's scores, at the same activity penalties and the same raised thresholds. `price` divides a",
         "saliency by that power of how often the input is heard. Points on a front are chosen by validation",
         f"accuracy; accuracies and additions below are means on test samples over {len(seeds)} seed(s).",
+        _counted(rows),
         "",
     ]
     for name, measure in MEASURES.items():
         lines += [f"## Additions of {name}", "", *_saved(rows, measure), "", *_fronts(rows, measure), ""]
     return "\n".join([*lines, "Measured with " + ", ".join(f"{k} {v}" for k, v in about.items()) + ".", ""])
+
+
+def _counted(rows: Sequence[Row]) -> str:
+    """How many settings either front was chosen from."""
+    rivals = [point.rival for point in points(rows, MEASURES["hidden spikes only"])]
+    return f"Ours is chosen from {rivals.count(False)} settings, magnitude's from {rivals.count(True)}."
 
 
 def _saved(rows: Sequence[Row], measure: Sequence[str]) -> Iterator[str]:

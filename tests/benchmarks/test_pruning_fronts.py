@@ -84,6 +84,7 @@ def test_what_is_saved_is_a_share_of_the_rivals_additions_at_its_own_test_accura
     assert (far.additions, beyond) == (5000.0, None)
     text = synops_page({"rows": rows, "about": {"torch": "9.9"}})
     assert "over 1 seed(s)" in text
+    assert "Ours is chosen from 2 settings, magnitude's from 2." in text
     assert "Ours saves 50 % on average (50 to 50 %) at 1 of the" in text
     assert "| 99.00 | 5,000 | – |" in text
     assert "torch 9.9" in text
