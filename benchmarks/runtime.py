@@ -58,8 +58,8 @@ def measure(net: Net, sparsity: float, block: int, rounds: int) -> list[Row]:
     if not np.array_equal(result.scores, stored.run(coded).scores):
         raise RuntimeError(f"{net.case.name}: found scores that differ between objectives, expected none")
     contestants: list[tuple[str, str, Callable[[], object]]] = [
-        (OURS, importlib.metadata.version("spikepress"), lambda: fast.run(coded)),
-        ("spikepress, flash", importlib.metadata.version("spikepress"), lambda: stored.run(coded)),
+        (OURS, importlib.metadata.version("spikepress"), lambda: fast.run(coded).scores),
+        ("spikepress, flash", importlib.metadata.version("spikepress"), lambda: stored.run(coded).scores),
     ]
     contestants += [(peer.name, peer.version, peer.run) for peer in peers(net)]
     taken = _race([run for _, _, run in contestants], rounds)
