@@ -49,6 +49,11 @@ def test_every_feature_gives_the_engines_spikes_and_membranes_on_an_avr(
     assert_exact_on("avr", ZOO[case](encoding), queues, samples=2)
 
 
+@pytest.mark.tier("avr")
+def test_payloads_pushed_into_bit_planes_compile_where_unsigned_has_16_bits() -> None:
+    assert_exact_on("avr", ZOO["graded"]("lists"), Queues.BITMAPS, samples=1)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("case", ZOO)
