@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from exporter.buffers import Buffer, extent, live, place
+from exporter.row_plan import refusals, row_buffers
 from runtime.cost import footprint
 from runtime.errors import ConfigError, UnsupportedError
 from runtime.program import (
@@ -54,15 +55,26 @@ class Kind(Enum):
     GAPS = "gaps"
 
 
+ROW_KINDS = {
+    "membranes": Kind.MEMBRANES.value,
+    "synaptic": Kind.SYNAPTIC_STATE.value,
+    "sums": Kind.ACCUMULATORS.value,
+    "constant": Kind.CONSTANT_CURRENT.value,
+    "events": Kind.EVENT_QUEUES.value,
+    "scores": Kind.SCRATCH.value,
+}
+
+
 class Order(Enum):
-    """What runs first: all layers of a step, or all steps of a layer.
+    """What runs first: all layers of a step, all steps of a layer, or all steps of a row of a layer.
 
     ``LAYERS`` keeps the membranes of one layer at a time but the events of every step. It needs a net
-    without delays.
+    without delays. ``ROWS`` keeps those of one row at a time (``exporter.row_plan``).
     """
 
     STEPS = "step by step"
     LAYERS = "layer by layer"
+    ROWS = "row by row"
 
 
 class Queues(Enum):
@@ -148,7 +160,8 @@ def plan(program: Program, options: PlanOptions = PlanOptions()) -> MemoryPlan:
 def schedules(program: Program) -> tuple[PlanOptions, ...]:
     """Every schedule the program can run under, the fastest first."""
     orders = (Order.STEPS,) if _is_delayed(program) else (Order.STEPS, Order.LAYERS)
-    return tuple(PlanOptions(order, queues) for order in orders for queues in Queues)
+    found = tuple(PlanOptions(order, queues) for order in orders for queues in Queues)
+    return found if refusals(program) else (*found, PlanOptions(Order.ROWS, Queues.BITMAPS))
 
 
 def _is_delayed(program: Program) -> bool:
@@ -158,6 +171,8 @@ def _is_delayed(program: Program) -> bool:
 def _check(program: Program, options: PlanOptions) -> None:
     if options.order is Order.LAYERS and _is_delayed(program):
         raise UnsupportedError("schedule: found layer by layer for a net with delays, expected step by step")
+    if options.order is Order.ROWS:
+        _check_rows(program, options)
     sizes = {population.name: n_neurons(population) for population in program.populations}
     for name, bound in options.event_bounds.items():
         if name not in sizes or not 1 <= bound <= sizes[name]:
@@ -165,6 +180,14 @@ def _check(program: Program, options: PlanOptions) -> None:
             raise ConfigError(
                 f"event bound of {name!r}: found {bound} for {known} neurons, expected 1 to all of them"
             )
+
+
+def _check_rows(program: Program, options: PlanOptions) -> None:
+    found = refusals(program)
+    if options.queues is not Queues.BITMAPS or options.event_bounds:
+        found = (*found, "events in lists")
+    if found:
+        raise UnsupportedError(f"schedule row by row: found {', '.join(found)}, expected none of these")
 
 
 def _flash(program: Program) -> Iterator[Line]:
@@ -177,6 +200,9 @@ def _flash(program: Program) -> Iterator[Line]:
 
 def _buffers(program: Program, options: PlanOptions) -> Iterator[Buffer]:
     """Moment ``n`` sums the currents of population ``n`` and updates it; moment 0 makes the input."""
+    if options.order is Order.ROWS:
+        yield from row_buffers(program, ROW_KINDS, _frame(program))
+        return
     last = len(program.populations) - 1
     by_steps = options.order is Order.STEPS
     for number, population in enumerate(program.populations):
@@ -249,14 +275,20 @@ def _queue(program: Program, number: int, options: PlanOptions) -> Iterator[Buff
     last = len(program.populations) - 1 if delay else max(posts)
     frames = 1 + delay if options.order is Order.STEPS else program.input.n_steps
     if number == 0 and program.input.coding is Coding.DIRECT:
-        width = _whole_bytes(program.input.bits + program.input.signed)
         if program.input.constant:
             frames, last = 1, (0 if options.order is Order.STEPS else last)
-        size, align = n_neurons(population) * width * frames, _alignment(width)
+        size, align = _frame(program)
+        size *= frames
     else:
         size, align = _events(program, population, options)
         size *= frames
     yield Buffer(population.name, Kind.EVENT_QUEUES.value, size, 0 if delay else number, last, align)
+
+
+def _frame(program: Program) -> tuple[int, int]:
+    """Bytes of a step of direct input, and their alignment."""
+    width = _whole_bytes(program.input.bits + program.input.signed)
+    return n_neurons(program.populations[0]) * width, _alignment(width)
 
 
 def _gates(program: Program, number: int) -> list[int]:

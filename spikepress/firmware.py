@@ -108,7 +108,7 @@ def fitting(program: Program, board: Board, options: FirmwareOptions) -> Firmwar
     found = [
         describe(program, plan(program, schedule), options.name)
         for schedule in schedules(program)
-        if schedule.order is Order.STEPS
+        if schedule.order is not Order.LAYERS
     ]
     smallest = min(found, key=lambda firmware: firmware.ram_bytes)
     _check_reach(smallest, board)
@@ -208,10 +208,9 @@ def read_folder(path: str | Path) -> Folder:
 
 
 def _options(told: Mapping[str, object], where: Path) -> PlanOptions:
-    from exporter.plan import PlanOptions, Queues
+    from exporter.plan import Order, PlanOptions, Queues
 
-    for queues in Queues:
-        options = PlanOptions(queues=queues)
+    for options in (PlanOptions(order, queues) for order in Order for queues in Queues):
         if told.get("schedule") == options.sentence:
             return options
     raise DataError(f"{where / REPORT}: found schedule {told.get('schedule')!r}, expected one of `export`")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from exporter.buffers import Buffer
-from exporter.plan import Kind, MemoryPlan, Queues, payload_bits
+from exporter.plan import Kind, MemoryPlan, Order, Queues, payload_bits
 from runtime.program import GatePopulation, NeuronPopulation, Program, n_neurons
 from runtime.spec import Coding
 
@@ -23,6 +23,7 @@ class Role(Enum):
     CONSTANT = "constant"
     CONSTANT_ROUNDED = "constant_rounded"
     EVENTS = "events"
+    TRAINS = "trains"
     FRAMES = "frames"
     SAMPLE = "sample"
     SEEN = "seen"
@@ -85,6 +86,8 @@ def memory_of(program: Program, plan: MemoryPlan) -> Memory:
     for buffer in sorted(plan.buffers, key=lambda b: (numbers[b.layer], b.offset)):
         number = numbers[buffer.layer]
         role = _role(program, number, buffer, taken)
+        if role is Role.EVENTS and plan.options.order is Order.ROWS:
+            role = Role.TRAINS
         taken.add((number, role))
         members.append(_member(program, plan, number, role, buffer))
     rings = [Field("uint32_t", f"p{m.population}_at") for m in members if m.slots > 1]
@@ -135,7 +138,7 @@ def _fields(
         assert isinstance(population, NeuronPopulation)
         width = int(population.neuron.width)
         return (Field(f"int{width}_t", "at", size // (width // 8)),), size
-    if role is Role.SEEN:
+    if role in (Role.SEEN, Role.TRAINS):
         return (Field("uint8_t", "at", size),), size
     if role is Role.FRAMES:
         width = 2 if program.input.bits + program.input.signed > 8 else 1

@@ -76,7 +76,8 @@ class Neurons:
     """Neurons of a channel, where parameters go by channel; else all of them, and ``channels`` is 1."""
     currents: Currents
     pool: Pool | None
-    v: Member
+    v: Member | None
+    """Stored membranes; None where no later step reads them."""
     synaptic: Member | None
     leak: tuple[int, ...]
     synaptic_leak: tuple[int, ...]
@@ -121,7 +122,7 @@ def neurons_of(
     size = n_neurons(population)
     by_channel = _by_channel(population)
     output = number == program.output
-    has_readers = memory.find(number, Role.EVENTS) is not None
+    has_readers = any(memory.find(number, role) for role in (Role.EVENTS, Role.TRAINS))
     return Neurons(
         number=number,
         name=population.name,
@@ -130,7 +131,7 @@ def neurons_of(
         area=size // population.shape[0] if by_channel else size,
         currents=_currents(program, number, memory, synapses),
         pool=_pool(population) if population.pool else None,
-        v=memory.get(number, Role.MEMBRANES),
+        v=memory.find(number, Role.MEMBRANES),
         synaptic=memory.find(number, Role.SYNAPTIC),
         leak=model.leak.shifts,
         synaptic_leak=model.synaptic_leak.shifts if model.synaptic_leak else (),

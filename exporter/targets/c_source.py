@@ -22,6 +22,7 @@ from exporter.targets.c_arithmetic import Arithmetic
 from exporter.targets.c_arrays import Array, arrays_of
 from exporter.targets.c_memory import Memory, Role, memory_of
 from exporter.targets.c_neurons import Gate, Neurons, gate_of, neurons_of
+from exporter.targets.c_rows import Layer, layers_of
 from exporter.targets.c_synapses import Source, Synapse, source_of, synapse_of
 from runtime.check import check_program
 from runtime.errors import ConfigError, OutputError, UnsupportedError
@@ -49,6 +50,12 @@ class Firmware:
     gates: tuple[Gate, ...]
     input: Source
     arithmetic: Arithmetic
+    layers: tuple[Layer, ...]
+    """How each population runs where the schedule goes row by row; else nothing."""
+
+    @property
+    def by_rows(self) -> bool:
+        return self.plan.options.order is Order.ROWS
 
     @property
     def data_bytes(self) -> int:
@@ -76,9 +83,16 @@ def describe(program: Program, plan: MemoryPlan, name: str = "snn") -> Firmware:
     queues, arithmetic = plan.options.queues, Arithmetic(name)
     memory = memory_of(program, plan)
     synapses = [
-        synapse_of(program, number, memory, queues, arithmetic) for number in range(len(program.projections))
+        synapse_of(program, number, memory, plan.options, arithmetic)
+        for number in range(len(program.projections))
     ]
     kinds = list(enumerate(program.populations))
+    neurons = tuple(
+        neurons_of(program, number, memory, queues, synapses)
+        for number, population in kinds
+        if isinstance(population, NeuronPopulation)
+    )
+    by_rows = plan.options.order is Order.ROWS
     return Firmware(
         prefix=name,
         program=program,
@@ -86,11 +100,7 @@ def describe(program: Program, plan: MemoryPlan, name: str = "snn") -> Firmware:
         memory=memory,
         arrays=arrays_of(program, name),
         synapses=tuple(synapses),
-        neurons=tuple(
-            neurons_of(program, number, memory, queues, synapses)
-            for number, population in kinds
-            if isinstance(population, NeuronPopulation)
-        ),
+        neurons=neurons,
         gates=tuple(
             gate_of(program, number, memory, queues, arithmetic)
             for number, population in kinds
@@ -98,6 +108,7 @@ def describe(program: Program, plan: MemoryPlan, name: str = "snn") -> Firmware:
         ),
         input=source_of(program, 0, memory, queues),
         arithmetic=arithmetic,
+        layers=layers_of(program, neurons, tuple(synapses), arithmetic) if by_rows else (),
     )
 
 
@@ -109,7 +120,7 @@ def _refuse(program: Program, plan: MemoryPlan) -> None:
         found.append(f"{spec.coding.value} coding")
     if spec.coding is Coding.DIRECT and spec.bits + spec.signed > MOST_FRAME_BITS:
         found.append(f"signed direct input of {spec.bits} bits")
-    if plan.options.order is not Order.STEPS:
+    if plan.options.order is Order.LAYERS:
         found.append(f"the schedule {plan.options.order.value}")
     if plan.options.event_bounds:
         found.append("bounded event queues")
@@ -125,7 +136,10 @@ def _refuse(program: Program, plan: MemoryPlan) -> None:
 def sources(firmware: Firmware) -> dict[str, str]:
     """The network's C files by name."""
     context = context_of(firmware)
-    return {name: render(f"{name}.j2", context) for name in NETWORK}
+    templates = {name: f"{name}.j2" for name in NETWORK}
+    if firmware.by_rows:
+        templates["snn.c"] = "snn_rows.c.j2"
+    return {name: render(template, context) for name, template in templates.items()}
 
 
 def watchers(firmware: Firmware) -> dict[str, str]:
@@ -224,6 +238,8 @@ def context_of(firmware: Firmware) -> dict[str, Any]:
         "item_bits": sorted(bits),
         "times_3": firmware.arithmetic.times("item", 3) if 3 in bits else "",
         "plane_bits": sorted(planes),
+        "by_rows": firmware.by_rows,
+        "layers": firmware.layers,
         "clears": bool(firmware.gates or planes or _clears(firmware)),
         "schedule": firmware.plan.options.sentence,
         "unshared": firmware.plan.unshared_bytes,
@@ -249,7 +265,7 @@ def _plane_bits(firmware: Firmware) -> set[int]:
 
 def _clears(firmware: Firmware) -> bool:
     events = [m for m in firmware.memory.members if m.role in (Role.EVENTS, Role.FRAMES)]
-    return any(m.slots > 1 for m in events) or (
+    return any(m.slots > 1 or m.role is Role.TRAINS for m in firmware.memory.members) or (
         firmware.plan.options.queues is Queues.BITMAPS and any(m.role is Role.EVENTS for m in events)
     )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from exporter.plan import Queues, payload_bits
+from exporter.plan import Order, PlanOptions, Queues, payload_bits
 from exporter.targets.c_arithmetic import Arithmetic
 from exporter.targets.c_arrays import is_empty
 from exporter.targets.c_memory import Member, Memory, Role
@@ -38,7 +38,7 @@ STREAMS = ("rice", "nibbles", "codebook", "huffman")
 
 @dataclass(frozen=True)
 class Source:
-    """Where events wait: a list, bit planes, or a frame of direct input."""
+    """Where events wait: a list, bit planes, those of every step (trains), or a frame of direct input."""
 
     kind: str
     member: Member
@@ -166,7 +166,7 @@ class Synapse:
 
 
 def synapse_of(
-    program: Program, number: int, memory: Memory, queues: Queues, arithmetic: Arithmetic
+    program: Program, number: int, memory: Memory, options: PlanOptions, arithmetic: Arithmetic
 ) -> Synapse:
     projection = program.projections[number]
     table = program.tables[projection.table]
@@ -176,22 +176,23 @@ def synapse_of(
     shape = _seen_shape(program, projection)
     kinds = {LinearSynapses: "linear", ConvSynapses: "conv", DiagonalSynapses: "diagonal"}
     conv = projection.synapses if isinstance(projection.synapses, ConvSynapses) else None
-    area = math.prod(conv.out_shape[1:]) if conv else 1
+    by_rows = options.order is Order.ROWS
+    area = math.prod(conv.out_shape[2 if by_rows else 1 :]) if conv else 1
     return Synapse(
         number=number,
         name=projection.name,
         pre=projection.pre,
         post=projection.post,
         kind=kinds[type(projection.synapses)],
-        source=source_of(program, projection.pre, memory, queues, projection.delay),
+        source=source_of(program, projection.pre, memory, options.queues, projection.delay),
         table=_table(projection, table, arithmetic, area),
         left=left,
         rounding=rounding,
         once=is_once(program, projection),
         empty=is_empty(table),
-        split=split_of(shape, arithmetic) if projection.pool or conv else None,
+        split=split_of(shape, arithmetic) if projection.pool or (conv and not by_rows) else None,
         pooling=_pooling(shape, projection.pool, arithmetic) if projection.pool else None,
-        grid=_conv_grid(conv, arithmetic) if conv else None,
+        grid=_conv_grid(conv, arithmetic, by_rows) if conv else None,
         group=_group(conv, table, area, arithmetic) if conv else "",
         entry=_entry(program, projection, table, arithmetic),
         roomy=largest_total(program, projection.post) < 1 << 30,
@@ -224,8 +225,9 @@ def source_of(program: Program, number: int, memory: Memory, queues: Queues, del
     """The events that population ``number`` gave ``delay`` steps ago."""
     population = program.populations[number]
     frame = memory.find(number, Role.FRAMES)
-    member = frame or memory.get(number, Role.EVENTS)
-    kind = "frame" if frame else "list" if queues is Queues.LISTS else "planes"
+    trains = memory.find(number, Role.TRAINS)
+    member = frame or trains or memory.get(number, Role.EVENTS)
+    kind = "frame" if frame else "trains" if trains else "list" if queues is Queues.LISTS else "planes"
     signed = frame is not None and program.input.signed
     back = 0 if is_constant_frame(program, number) else delay * member.slot_bytes
     return Source(kind, member, n_neurons(population), payload_bits(program, population), signed, back)
@@ -253,10 +255,12 @@ def window_grid(shape: tuple[int, ...], window: Window, arithmetic: Arithmetic) 
     return _grid((shape[1], shape[2]), out, window, (1, 1), arithmetic)
 
 
-def _conv_grid(conv: ConvSynapses, arithmetic: Arithmetic) -> Grid:
+def _conv_grid(conv: ConvSynapses, arithmetic: Arithmetic, by_rows: bool) -> Grid:
+    """The grid of a convolution; of one row of its output where the schedule goes by rows."""
     window = Window(conv.kernel, conv.stride, conv.padding)
     side = (conv.in_shape[1], conv.in_shape[2])
-    return _grid(side, (conv.out_shape[1], conv.out_shape[2]), window, conv.dilation, arithmetic)
+    out = (1 if by_rows else conv.out_shape[1], conv.out_shape[2])
+    return _grid(side, out, window, conv.dilation, Arithmetic("") if by_rows else arithmetic)
 
 
 def _grid(

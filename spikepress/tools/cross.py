@@ -54,7 +54,14 @@ class Watched:
         image = elf.read(build_for_core(files, core, "-DSNN_WATCH", "-Wl,--no-gc-sections"))
         self.firmware = firmware
         self._spikes: dict[int, NDArray[np.int32]] = {}
+        self._kept: dict[int, tuple[NDArray[np.int32], NDArray[np.int32]]] = {}
+        self._latest = 0
         stubs = {f"{firmware.prefix}_fired": self._fired}
+        if firmware.by_rows:
+            stubs = {
+                f"{firmware.prefix}_fired": self._fired_last,
+                f"{firmware.prefix}_stored": self._was_stored,
+            }
         self.machine = machine_of(image, core, room, stubs)
         self.machine.call("watch_init")
 
@@ -70,6 +77,15 @@ class Watched:
         answers = np.zeros(samples, np.int64)
         for sample in range(samples):
             self._feed(coded[0, sample])
+            if self.firmware.by_rows:
+                self._kept = {
+                    p.number: (spikes[p.name][:, sample], membranes[p.name][:, sample])
+                    for p in self.firmware.neurons
+                }
+                self.machine.call("watch_run")
+                scores[sample] = self._scores()
+                answers[sample] = self.machine.call("main")
+                continue
             self.machine.call("watch_reset")
             for step in range(steps):
                 self._feed(coded[step, sample])
@@ -87,6 +103,18 @@ class Watched:
     def _fired(self, machine: Machine) -> int:
         population, neuron, payload = machine.arguments("www")
         self._spikes[population][neuron] += payload
+        return 0
+
+    def _fired_last(self, machine: Machine) -> int:
+        self._latest = machine.arguments("www")[2]
+        return 0
+
+    def _was_stored(self, machine: Machine) -> int:
+        """A membrane of a row, and the spike that was told just before."""
+        step, population, neuron, v = machine.arguments("wwww")
+        spikes, membranes = self._kept[population]
+        spikes[step, neuron], self._latest = self._latest, 0
+        membranes[step, neuron] = v - ((v & 1 << 31) << 1)
         return 0
 
     def _stored(self, number: int) -> NDArray[np.int32]:

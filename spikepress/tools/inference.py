@@ -102,7 +102,10 @@ def infer(
 
 
 def worst_step(machine: Machine, firmware: Firmware) -> Count:
-    """One step with every input at its largest and every membrane forced to its upper bound."""
+    """One step with every input at its largest and every membrane forced to its upper bound.
+
+    Row by row there is no such step: a whole sample of such an input.
+    """
     n, spec = firmware.prefix, firmware.program.input
     net, highest = Pointer(machine.address("net")), (1 << spec.bits) - 1
     inputs = n_neurons(firmware.program.populations[0])
@@ -115,6 +118,11 @@ def worst_step(machine: Machine, firmware: Firmware) -> Count:
         for at in range(inputs):
             machine.call(f"{n}_push", net, at, highest)
 
+    if firmware.by_rows:
+        fill()
+        machine.begin_count()
+        machine.call(f"{n}_run", net)
+        return machine.count()
     if spec.constant:
         fill()
         machine.call(f"{n}_reset", net)
