@@ -16,7 +16,8 @@ EXPORT_EXAMPLE = "Example: spikepress export runs/first --target c --device stm3
 def export(
     model: Model,
     target: Annotated[
-        list[str] | None, typer.Option(help="spk, onnx, c or nir; may be repeated; default: spk and onnx.")
+        list[str] | None,
+        typer.Option(help="spk, onnx, c, fpga or nir; may be repeated; default: spk and onnx."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the files; default: the run directory.")
@@ -28,7 +29,7 @@ def export(
         str | None,
         typer.Option(help="One encoding for all tables; archive is the smallest, for storage only."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="For c: the device to write for.")] = None,
+    device: Annotated[str | None, typer.Option(help="For c and fpga: the device to write for.")] = None,
     name: Annotated[str, typer.Option(help="For c: what every symbol begins with.")] = "snn",
     dt: Annotated[float, typer.Option(help="For nir: one step, in the unit of its time constants.")] = 1e-4,
     lossy: Annotated[

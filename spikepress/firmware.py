@@ -60,7 +60,7 @@ def export_firmware(model: str | Path, output: str | Path, options: FirmwareOpti
     board = board_of(device(options.device, options.device_file))
     firmware = fitting(program, board, options)
     where = Path(output)
-    write_files(folder(firmware, board, _sample(program, path.parent)), where)
+    write_files(folder(firmware, board, first_sample(program, path.parent)), where)
     spk.export(program, where / PROGRAM)
     config = path.parent / CONFIG
     if config.exists() and config.resolve() != (where / CONFIG).resolve():
@@ -170,7 +170,7 @@ def _smallest_part(firmware: Firmware, entries: Sequence[Device]) -> str | None:
     return min(sizes, key=lambda name: sizes[name], default=None)
 
 
-def _sample(program: Program, run: Path) -> NDArray[np.int32] | None:
+def first_sample(program: Program, run: Path) -> NDArray[np.int32] | None:
     """The first test sample, coded, for the self-test; None where there is no data."""
     from runtime.coding import encode_input
     from runtime.errors import SpikepressError

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 TARGETS = ("spk", "onnx")
 FIRMWARE = "c"
+GATEWARE = "fpga"
 NIR = "nir"
 
 
@@ -301,8 +302,8 @@ def export(
     Tables of a ``.spk`` file are stored for fewest bytes (``flash``), least time of an event (``speed``) or
     both (``balanced``), or all in ``encoding``, ``archive`` among them, which is for storage only. The
     graphs that ``verify`` and ``report`` read are written beside them. Target ``c`` wants ``firmware`` and
-    takes the tables of the run's ``model.spk`` (made if it is not there), or all in ``encoding``. Target
-    ``nir`` is the network before it became integers.
+    takes the tables of the run's ``model.spk`` (made if it is not there), or all in ``encoding``; ``fpga``
+    wants it too and has lists of its own. Target ``nir`` is the network before it became integers.
     """
     _check_targets(targets, objective, firmware)
     others = tuple(target for target in targets if target in TARGETS)
@@ -320,30 +321,39 @@ def export(
         where = run if output is None else RunDirectory(output).create()
         written[NIR] = export_nir(run, where, nir or NirOptions())
     if firmware is not None:
-        written[FIRMWARE] = _export_firmware(model, output, replace(firmware, layout=encoding))
+        made = GATEWARE if GATEWARE in targets else FIRMWARE
+        written[made] = _export_folder(model, output, replace(firmware, layout=encoding), made)
     return written
 
 
 def _check_targets(targets: Sequence[str], objective: str, firmware: FirmwareOptions | None) -> None:
-    known = (*TARGETS, NIR, FIRMWARE)
+    known = (*TARGETS, NIR, FIRMWARE, GATEWARE)
     for target in targets:
         if target not in known:
             raise ConfigError(f"export --target: found {target!r}, expected one of {', '.join(known)}")
-    if (FIRMWARE in targets) != (firmware is not None):
-        raise ConfigError("export: found --target c or --device alone, expected both or neither")
+    folders = [target for target in targets if target in (FIRMWARE, GATEWARE)]
+    if bool(folders) != (firmware is not None):
+        raise ConfigError("export: found --target c or fpga, or --device, alone, expected both or neither")
+    if len(folders) > 1:
+        raise ConfigError("export --target: found c and fpga for one device, expected one of them")
     if _named(objective).value != "flash" and firmware is not None:
         raise ConfigError(
             f"export --objective: found {objective!r} for target c, expected --encoding to choose its tables"
         )
 
 
-def _export_firmware(model: str | Path, output: str | Path | None, options: FirmwareOptions) -> Path:
+def _export_folder(
+    model: str | Path, output: str | Path | None, options: FirmwareOptions, target: str
+) -> Path:
     from spikepress.firmware import export_firmware
+    from spikepress.gateware import export_gateware
     from spikepress.lowering import write_targets
 
     run = run_directory_of(model)
     if Path(model).is_dir() and not run.program.exists():
         write_targets(run, ("spk",), run)
+    if target == GATEWARE:
+        return export_gateware(model, run.path / "gateware" if output is None else output, options)
     return export_firmware(model, run.path / "firmware" if output is None else output, options)
 
 

@@ -1,0 +1,206 @@
+"""Writes a ``Program`` as a Verilog-2005 core with its memory images.
+
+The core is one file for all networks; ``params.vh`` and the images make it this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from exporter.targets.c_source import render
+from exporter.targets.verilog_layers import (
+    FIELDS,
+    Layer,
+    Whole,
+    clamp_text,
+    layers_of,
+    leak_text,
+    number,
+    reset_text,
+    unsupported,
+)
+from runtime.check import check_program
+from runtime.errors import UnsupportedError
+from runtime.program import Program, n_neurons
+from runtime.spec import Fire, Readout
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A memory of the core: its words, and their image where it has one."""
+
+    name: str
+    words: int
+    bits: int
+    image: tuple[int, ...] | None = None
+
+    @property
+    def text(self) -> str:
+        """The image for ``$readmemh``."""
+        digits, mask = -(-self.bits // 4), (1 << self.bits) - 1
+        return "".join(f"{word & mask:0{digits}x}\n" for word in self.image or ())
+
+
+@dataclass(frozen=True)
+class Core:
+    """A network described for the templates."""
+
+    program: Program
+    stages: tuple[Layer, ...]
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """The constants of ``params.vh``, by name."""
+        inputs = n_neurons(self.program.populations[0])
+        widest = max(layer.neurons for layer in self.stages)
+        hidden = max((layer.neurons for layer in self.stages[:-1]), default=1)
+        neurons = sum(layer.neurons for layer in self.stages)
+        rows = sum(len(layer.weights) for layer in self.stages)
+        synapses = max(1, sum(int(np.count_nonzero(layer.weights)) for layer in self.stages))
+        steps, output = self.program.input.n_steps, self.stages[-1].neurons
+        membrane = max(layer.reach for layer in self.stages).bit_length() + 1
+        return {
+            "LAYERS": len(self.stages),
+            "STEPS": steps,
+            "NEURONS": neurons,
+            "OUTPUTS": output,
+            "POINTERS": rows + 1,
+            "SYNAPSES": synapses,
+            "QUEUE": 1 << width(hidden),
+            "LAYER_BITS": width(len(self.stages)),
+            "STEP_BITS": width(steps),
+            "INPUT_BITS": width(inputs),
+            "EVENT_BITS": max(width(inputs), width(hidden)),
+            "QUEUE_BITS": width(hidden),
+            "PLACE_BITS": width(widest),
+            "OUTPUT_BITS": width(output),
+            "NEURON_BITS": width(neurons),
+            "ROW_BITS": width(rows + 1),
+            "POINTER_BITS": width(synapses + 1),
+            "SYNAPSE_BITS": width(synapses),
+            "INDEX_BITS": width(widest) if widest > 1 << 8 else 8,
+            "WEIGHT_BITS": 8,
+            "MEMBRANE_BITS": membrane,
+            "PARAMETER_BITS": max(1, membrane * len(self.stored_fields)),
+            "SCORE_BITS": self._score_bits(membrane, steps),
+        }
+
+    def _score_bits(self, membrane: int, steps: int) -> int:
+        match self.program.readout:
+            case Readout.COUNT:
+                return steps.bit_length() + 1
+            case Readout.MEMBRANE_SUM:
+                return membrane + steps.bit_length()
+            case _:
+                return membrane
+
+    @cached_property
+    def stored_fields(self) -> tuple[str, ...]:
+        """Neuron parameters that differ within a layer: these take a memory, the others are constants."""
+        return tuple(f for f in FIELDS if any(np.ptp(layer.values[f]) > 0 for layer in self.stages))
+
+    @property
+    def parameters(self) -> dict[str, int | None]:
+        """Where in a parameter word each field begins; None for a constant."""
+        bits, stored = self.sizes["MEMBRANE_BITS"], self.stored_fields
+        return {f: stored.index(f) * bits if f in stored else None for f in FIELDS}
+
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """Each layer's cases in the functions of ``params.vh``."""
+        found: list[dict[str, Any]] = []
+        row = neuron = 0
+        for layer in self.stages:
+            constants = {field: number(int(layer.values[field][0])) for field in FIELDS}
+            found.append(
+                constants
+                | {
+                    "first_row": row,
+                    "first_neuron": neuron,
+                    "neurons": layer.neurons,
+                    "fires": int(layer.neuron.fire is Fire.BINARY),
+                    "leak": leak_text(layer.neuron),
+                    "clamp": clamp_text(layer.neuron),
+                    "reset_rule": reset_text(layer.neuron),
+                    "shift": layer.shift,
+                }
+            )
+            row, neuron = row + len(layer.weights), neuron + layer.neurons
+        return found
+
+    @cached_property
+    def memories(self) -> tuple[Memory, ...]:
+        sizes = self.sizes
+        record = sizes["WEIGHT_BITS"] + sizes["INDEX_BITS"]
+        membrane = sizes["MEMBRANE_BITS"]
+        pointers, synapses = self._lists()
+        return (
+            Memory("ptr", sizes["POINTERS"], sizes["POINTER_BITS"], pointers),
+            Memory("weights", sizes["SYNAPSES"], record, synapses),
+            Memory("neurons", sizes["NEURONS"], sizes["PARAMETER_BITS"], self._parameter_words()),
+            Memory("membranes", sizes["NEURONS"], membrane),
+            Memory("queue", sizes["QUEUE"], sizes["QUEUE_BITS"]),
+            Memory("scores", sizes["OUTPUTS"], sizes["SCORE_BITS"]),
+        )
+
+    def _lists(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Begin of every source's list and the end of the last; the synapses, list after list."""
+        index = self.sizes["INDEX_BITS"]
+        counts, words = [np.zeros(1, np.int64)], []
+        for layer in self.stages:
+            counts.append(np.count_nonzero(layer.weights, axis=1))
+            row, column = np.nonzero(layer.weights)
+            weight: Whole = layer.weights[row, column].astype(np.int64) & 0xFF
+            words.append(weight << index | column)
+        joined = np.concatenate(words)
+        return tuple(np.cumsum(np.concatenate(counts)).tolist()), tuple(joined.tolist()) or (0,)
+
+    def _parameter_words(self) -> tuple[int, ...]:
+        bits = self.sizes["MEMBRANE_BITS"]
+        mask = (1 << bits) - 1
+        words = [0] * self.sizes["NEURONS"]
+        for place, field in enumerate(self.stored_fields):
+            values = np.concatenate([layer.values[field] for layer in self.stages])
+            for neuron, value in enumerate(values.tolist()):
+                words[neuron] |= (value & mask) << (place * bits)
+        return tuple(words)
+
+    @property
+    def readout(self) -> str:
+        return self.program.readout.value
+
+    @property
+    def sentence(self) -> str:
+        shape = "-".join(str(n_neurons(p)) for p in self.program.populations)
+        return f"Network {shape}, {self.sizes['SYNAPSES']:,} synapses, {self.program.input.n_steps} steps."
+
+
+def width(count: int) -> int:
+    """Bits of an index below ``count``, at least one."""
+    return max(1, (count - 1).bit_length())
+
+
+def describe(program: Program) -> Core:
+    """The core of a program; UnsupportedError names everything that it has no form for."""
+    check_program(program)
+    found = unsupported(program)
+    if found:
+        raise UnsupportedError(
+            f"fpga: found {', '.join(found)}, expected linear layers in a chain with spikes of one bit"
+        )
+    return Core(program, layers_of(program))
+
+
+def sources(core: Core) -> Mapping[str, str]:
+    """The core, its parameters and its images, by file name."""
+    images = {f"{memory.name}.mem": memory.text for memory in core.memories if memory.image is not None}
+    return {
+        "snn_core.v": render("snn_core.v.j2", {}),
+        "params.vh": render("params.vh.j2", {"core": core}),
+        **images,
+    }

@@ -1,0 +1,131 @@
+"""What the Verilog core does for each layer, and what of a program it has no form for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.encodings import decode
+from runtime.parameters import per_neuron
+from runtime.program import LinearSynapses, NeuronPopulation, Program, Projection
+from runtime.spec import Fire, IntegerNeuron, Reset
+
+FIELDS = ("threshold", "reset_by", "bias", "start")
+Whole = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A population of neurons and the one table that feeds it, (sources, neurons)."""
+
+    name: str
+    neuron: IntegerNeuron
+    weights: NDArray[np.int32]
+    bits: int
+    shift: int
+    values: dict[str, Whole]
+    """``FIELDS``, one value a neuron."""
+
+    @property
+    def neurons(self) -> int:
+        return int(self.weights.shape[1])
+
+    @property
+    def reach(self) -> int:
+        """The largest magnitude any sum of a step takes: stored membrane, bias and all of its weights."""
+        stored = max(abs(self.neuron.v_min), abs(self.neuron.v_max), int(np.abs(self.values["start"]).max()))
+        arriving = np.abs(self.weights.astype(np.int64)).sum(axis=0) << self.shift
+        u = stored + int((np.abs(self.values["bias"]) + arriving).max())
+        return max(
+            u + int(np.abs(self.values["reset_by"]).max()), int(np.abs(self.values["threshold"]).max())
+        )
+
+
+def unsupported(program: Program) -> list[str]:
+    """Everything of the program that the core has no form for, each by its name."""
+    return [*_of_input(program), *_of_populations(program), *_of_projections(program)]
+
+
+def layers_of(program: Program) -> tuple[Layer, ...]:
+    """The layers of a supported program, in the order of a step."""
+    feeding = {projection.post: projection for projection in program.projections}
+    return tuple(
+        _layer(program, population, feeding[number])
+        for number, population in enumerate(program.populations)
+        if isinstance(population, NeuronPopulation)
+    )
+
+
+def _layer(program: Program, population: NeuronPopulation, projection: Projection) -> Layer:
+    table, neuron = program.tables[projection.table], population.neuron
+    given = (neuron.threshold_q, neuron.reset_q, neuron.bias_q, neuron.start_q)
+    values = [per_neuron(one, population.shape).astype(np.int64) for one in given]
+    named = dict(zip(FIELDS, values, strict=True))
+    return Layer(population.name, neuron, decode(table), table.bits, projection.shift, named)
+
+
+def _of_input(program: Program) -> Iterator[str]:
+    spec = program.input
+    if spec.bits != 1 or spec.signed:
+        yield f"input of {spec.bits} bits" + (" with a sign" if spec.signed else "")
+
+
+def _of_populations(program: Program) -> Iterator[str]:
+    for number, population in enumerate(program.populations[1:], 1):
+        if not isinstance(population, NeuronPopulation):
+            yield f"{population.name}: pooling of spikes"
+            continue
+        if population.pool is not None:
+            yield f"{population.name}: pooling of currents"
+        if population.neuron.fire is Fire.GRADED:
+            yield f"{population.name}: graded spikes"
+        if population.neuron.synaptic_leak is not None:
+            yield f"{population.name}: a synaptic current"
+        arriving = [p for p in program.projections if p.post == number]
+        if len(arriving) != 1 or arriving[0].pre != number - 1:
+            yield f"{population.name}: sources other than the layer before it"
+    if program.output != len(program.populations) - 1:
+        yield f"{program.populations[program.output].name}: an output that is not the last layer"
+
+
+def _of_projections(program: Program) -> Iterator[str]:
+    for projection in program.projections:
+        if not isinstance(projection.synapses, LinearSynapses):
+            yield f"{projection.name}: {type(projection.synapses).__name__.removesuffix('Synapses').lower()}"
+        if projection.pool is not None:
+            yield f"{projection.name}: pooling"
+        if projection.delay:
+            yield f"{projection.name}: a delay"
+        if projection.shift < 0:
+            yield f"{projection.name}: a rounding shift"
+        bits = program.tables[projection.table].bits
+        if bits > 8:
+            yield f"{projection.name}: weights of {bits} bits"
+
+
+def leak_text(neuron: IntegerNeuron) -> str:
+    shifts = [f"(v >>> {k})" for k in neuron.leak.shifts]
+    return " - ".join(["v", *shifts])
+
+
+def clamp_text(neuron: IntegerNeuron) -> str:
+    low, high = number(neuron.v_min), number(neuron.v_max)
+    return f"v < {low} ? {low} : v > {high} ? {high} : v"
+
+
+def reset_text(neuron: IntegerNeuron) -> str:
+    match neuron.reset:
+        case Reset.NONE:
+            return "v"
+        case Reset.VALUE:
+            return "reset_by_of(layer, word)"
+        case Reset.SUBTRACT:
+            return "v - reset_by_of(layer, word)"
+
+
+def number(value: int) -> str:
+    """A signed literal wide enough for any membrane."""
+    return f"-40'sd{-value}" if value < 0 else f"40'sd{value}"

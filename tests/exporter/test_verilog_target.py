@@ -1,0 +1,154 @@
+"""The Verilog target: images as the lists, what is refused, and the core in a simulator."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exporter.targets.c_source import write_files
+from exporter.targets.verilog import Memory, describe, sources
+from exporter.targets.verilog_blocks import EBR, KBIT_18, Blocks, blocks_of
+from exporter.targets.verilog_clocks import clocks
+from exporter.targets.verilog_folder import check_fits, folder
+from runtime.engine import Engine
+from runtime.errors import DataError, UnsupportedError
+from runtime.program import Program, Window
+from runtime.spec import Coding, Leak, Readout, Reset
+from tests.builders.programs import Builder, events, mlp, neuron, random_input, silent
+
+UP5K = blocks_of("ice40up5k", 30 << 12)
+
+
+def test_the_images_give_back_every_weight_of_every_list() -> None:
+    core = describe(mlp((6, 8, 4)))
+    files = sources(core)
+    begins = [int(line, 16) for line in files["ptr.mem"].split()]
+    words = [int(line, 16) for line in files["weights.mem"].split()]
+    assert begins[-1] == len(words) == core.sizes["SYNAPSES"]
+    row = 0
+    for layer in core.stages:
+        found = np.zeros_like(layer.weights)
+        for source in range(len(layer.weights)):
+            for word in words[begins[row] : begins[row + 1]]:
+                found[source, word & 0xFF] = np.int8(np.uint8(word >> 8))
+            row += 1
+        np.testing.assert_array_equal(found, layer.weights)
+
+
+def test_two_descriptions_give_the_same_files() -> None:
+    assert sources(describe(mlp())) == sources(describe(mlp()))
+
+
+def test_everything_without_a_form_in_the_core_is_named_at_once() -> None:
+    build = Builder(np.random.default_rng(0), events((2, 6, 6)))
+    synapses = build.conv(0, 3)
+    first = build.neurons(synapses.out_shape)
+    build.convolve(0, first, synapses)
+    gate = build.gate(first, Window((2, 2), (2, 2)))
+    build.linear(gate, build.neurons((4,)))
+    with pytest.raises(UnsupportedError, match=r"p2: pooling of spikes.*s0: conv"):
+        describe(build.program())
+    wide = replace(mlp(), input=replace(mlp().input, coding=Coding.DIRECT, bits=4))
+    with pytest.raises(UnsupportedError, match="input of 4 bits"):
+        describe(wide)
+
+
+@pytest.mark.parametrize(
+    ("words", "bits", "shapes", "expected"),
+    [(256, 16, EBR, 1), (257, 16, EBR, 2), (5082, 16, EBR, 20), (794, 13, EBR, 4), (1024, 17, KBIT_18, 1)],
+)
+def test_blocks_of_a_memory_are_the_fewest_over_all_shapes(
+    words: int, bits: int, shapes: tuple[tuple[int, int], ...], expected: int
+) -> None:
+    assert Blocks("b", 1, shapes).needed(Memory("m", words, bits)) == expected
+
+
+def test_a_net_that_is_too_big_names_the_memory_and_the_blocks_that_are_missing() -> None:
+    core = describe(mlp((300, 200, 10), density=0.5))
+    with pytest.raises(
+        UnsupportedError, match=r"found memory weights of \d+ and \d+ EBR.*at most 30: \d+ too"
+    ):
+        check_fits(core, "ice40up5k", UP5K)
+    check_fits(core, "ecp5-25f", blocks_of("ecp5-25f", 56 * 18 << 10))
+
+
+def test_a_sample_of_another_shape_is_refused() -> None:
+    with pytest.raises(DataError, match="test bench: found shape"):
+        folder(describe(mlp()), "ice40up5k", UP5K, np.zeros((6, 5), np.int32))
+
+
+def net(case: str) -> Program:
+    """Nets that use each rule of the core, two layers each."""
+    if case == "many layers":
+        return mlp((9, 12, 3, 8, 5), density=0.5)
+    if case == "wide layer":
+        return mlp((5, 300, 3), density=0.5)
+    if case == "empty lists":
+        return mlp((30, 8, 4), density=0.05)
+    if case == "membranes":
+        build = Builder(np.random.default_rng(1), events((7,)))
+        build.linear(0, build.neurons((9,)))
+        build.linear(1, build.neurons((3,), silent()))
+        return build.program(Readout.MEMBRANE_MAX)
+    hidden = {
+        "own thresholds": {"threshold_q": tuple(range(5, 14)), "reset_q": tuple(range(5, 14))},
+        "clamps": {"v_min": -6, "v_max": 9, "threshold_q": (8,), "leak": Leak((2, 4))},
+        "reset to value": {"reset": Reset.VALUE, "reset_q": (-3,), "bias_q": tuple(range(-4, 5))},
+        "no leak": {"leak": Leak(()), "start_q": (7,), "threshold_q": (20,), "reset": Reset.NONE},
+    }[case]
+    build = Builder(np.random.default_rng(2), events((7,)))
+    build.linear(0, build.neurons((9,), neuron(**hidden)), shift=1)
+    build.linear(1, build.neurons((3,)))
+    return build.program(Readout.MEMBRANE_SUM)
+
+
+CASES = (
+    "many layers",
+    "wide layer",
+    "empty lists",
+    "membranes",
+    "own thresholds",
+    "clamps",
+    "reset to value",
+)
+
+
+@pytest.mark.parametrize("case", [*CASES, "reset to value"])
+def test_the_test_bench_finds_every_spike_membrane_score_and_clock(case: str, tmp_path: Path) -> None:
+    if shutil.which("iverilog") is None:
+        pytest.skip("iverilog is not installed: apt-get install iverilog")
+    program = net(case)
+    core, sample = describe(program), random_input(program, 1, seed=3)
+    write_files(folder(core, "ice40up5k", UP5K, sample[:, 0]), tmp_path)
+    lines = _bench(tmp_path)
+    trace = Engine(program).run(sample, trace=True).trace
+    assert trace is not None
+    assert lines[-1] == "PASS"
+    assert lines[-2] == f"clocks {clocks(core, sample, trace)[0]}"
+    assert [int(line.split()[1]) for line in lines[:-2]] == trace.scores[0].tolist()
+    assert any(spikes.any() for spikes in trace.spikes.values())
+
+
+def test_the_test_bench_fails_when_one_weight_differs(tmp_path: Path) -> None:
+    if shutil.which("iverilog") is None:
+        pytest.skip("iverilog is not installed: apt-get install iverilog")
+    program = mlp()
+    sample = np.ones((6, 6), np.int32)
+    files = folder(describe(program), "ice40up5k", UP5K, sample)
+    first, rest = files["weights.mem"].split("\n", 1)
+    write_files({**files, "weights.mem": f"{int(first, 16) ^ 0x100:04x}\n{rest}"}, tmp_path)
+    assert _bench(tmp_path)[-1].startswith("FAIL: ")
+
+
+def _bench(where: Path) -> list[str]:
+    """What the test bench prints."""
+    build = ["iverilog", "-g2005", "-o", "bench.vvp", "bench.v", "snn_core.v"]
+    subprocess.run(build, cwd=where, check=True, capture_output=True)
+    done = subprocess.run(["vvp", "bench.vvp"], cwd=where, check=True, capture_output=True, text=True)
+    assert "WARNING" not in done.stdout + done.stderr
+    return done.stdout.split("\n")[:-1]
