@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spikepress.page import Report
     from spikepress.pipeline import Outcome, export, prune, quantize, run, train
     from spikepress.reporting import report
+    from spikepress.simulation import Simulation, simulate
     from spikepress.sweeping import Sweep, SweptRun, sweep
     from spikepress.tables import Table, table
     from spikepress.timing import Timing, bench
@@ -43,6 +44,7 @@ __all__ = [
     "Outcome",
     "Place",
     "Report",
+    "Simulation",
     "SpikepressError",
     "Sweep",
     "SweptRun",
@@ -64,6 +66,7 @@ __all__ = [
     "quantize",
     "report",
     "run",
+    "simulate",
     "sweep",
     "table",
     "train",
@@ -102,6 +105,8 @@ _HOMES = {
     "report": "spikepress.reporting",
     "Sweep": "spikepress.sweeping",
     "SweptRun": "spikepress.sweeping",
+    "Simulation": "spikepress.simulation",
+    "simulate": "spikepress.simulation",
     "sweep": "spikepress.sweeping",
     "Table": "spikepress.tables",
     "table": "spikepress.tables",

@@ -199,6 +199,28 @@ def emulate(
     raise typer.Exit(0 if result.mismatches == 0 else 1)
 
 
+@app.command(epilog="Example: spikepress simulate rtl --samples 5")
+def simulate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder from `export --target fpga`.")],
+    data: Data = None,
+    data_dir: DataDir = None,
+    samples: Annotated[int, typer.Option(min=1, help="Test samples to run.")] = 5,
+    simulator: Annotated[
+        str | None, typer.Option(help="cxxrtl or iverilog; default: the first that is installed.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a folder's Verilog clock by clock; exit 1 when any value or the clock formula differs."""
+    from spikepress.simulation import simulate as run_simulation
+
+    with shown() as notify:
+        result = run_simulation(
+            folder, data=data, data_dir=data_dir, samples=samples, simulator=simulator, notify=notify
+        )
+    _tell(result.as_json(), result.sentence, as_json)
+    raise typer.Exit(0 if result.exact else 1)
+
+
 @app.command(epilog="Example: spikepress run runs/first --samples 100")
 def run(
     model: Model,

@@ -115,10 +115,11 @@ CASES = (
     "own thresholds",
     "clamps",
     "reset to value",
+    "no leak",
 )
 
 
-@pytest.mark.parametrize("case", [*CASES, "reset to value"])
+@pytest.mark.parametrize("case", CASES)
 def test_the_test_bench_finds_every_spike_membrane_score_and_clock(case: str, tmp_path: Path) -> None:
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not installed: apt-get install iverilog")

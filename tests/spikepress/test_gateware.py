@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from exporter.targets import spk
-from runtime.errors import ConfigError, DataError, UnsupportedError
+from runtime.engine import Engine
+from runtime.errors import ConfigError, DataError, ModelError, UnsupportedError
 from runtime.program import Program
 from spikepress.cli import app
 from spikepress.firmware import FirmwareOptions
 from spikepress.gateware import export_gateware, read_gateware
 from spikepress.pipeline import export
-from tests.builders.programs import mlp
+from spikepress.simulation import Simulation, simulate
+from spikepress.tools import rtl
+from tests.builders.programs import mlp, random_input
 
 
 def stored(program: Program, folder: Path) -> Path:
@@ -63,3 +69,65 @@ def test_a_microcontroller_and_an_encoding_are_refused_before_anything_is_writte
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"found no report\.json"):
         read_gateware(tmp_path)
+
+
+def written(program: Program, folder: Path) -> Path:
+    """A Verilog folder and samples beside it, whose labels are the engine's predictions."""
+    coded = random_input(program, 6, seed=5)
+    y = Engine(program).run(np.ascontiguousarray(coded)).predictions
+    np.savez(folder / "data.npz", x=coded.swapaxes(0, 1), y=y)
+    return export_gateware(stored(program, folder), folder / "rtl", FirmwareOptions("ice40up5k"))
+
+
+def simulated(folder: Path, simulator: str) -> Simulation:
+    return simulate(folder, data=str(folder.parent / "data.npz"), samples=6, simulator=simulator)
+
+
+def test_a_simulated_core_has_no_differing_value_and_the_clocks_of_the_formula(tmp_path: Path) -> None:
+    need_icarus()
+    found = simulated(written(mlp((40, 30, 20, 10), density=0.3), tmp_path), "iverilog")
+    assert (found.mismatches, found.off_formula, found.accuracy) == (0, 0, 1.0)
+    assert 0 < found.mean_synops < found.min_clocks <= found.mean_clocks <= found.max_clocks
+    assert {"mismatches", "cycles", "synops"} <= set(found.as_json())
+
+
+@pytest.mark.long
+def test_the_simulator_from_pip_gives_the_same_figures(tmp_path: Path) -> None:
+    need_icarus()
+    where = written(mlp((40, 30, 20, 10), density=0.3), tmp_path)
+    by_pip, by_icarus = simulated(where, "cxxrtl"), simulated(where, "iverilog")
+    assert by_pip == replace(by_icarus, simulator="cxxrtl")
+
+
+@pytest.mark.parametrize(
+    ("found", "planted"),
+    [("v >>> 3", "v >>> 2"), ("membrane_q >= threshold", "membrane_q > threshold")],
+)
+def test_a_planted_defect_is_found(found: str, planted: str, tmp_path: Path) -> None:
+    need_icarus()
+    where = written(mlp((20, 12, 4), density=0.6), tmp_path)
+    for path in (where / "snn_core.v", where / "params.vh"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(found, planted), encoding="utf-8")
+    assert simulated(where, "iverilog").mismatches > 0
+
+
+def test_a_simulator_that_is_missing_or_unknown_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="expected one of cxxrtl, iverilog"):
+        rtl.chosen("modelsim")
+    monkeypatch.setattr(rtl.shutil, "which", lambda _: None)
+    with pytest.raises(ConfigError, match=r"found no iverilog.*apt-get install iverilog"):
+        rtl.chosen("iverilog")
+
+
+def test_verilog_that_does_not_build_is_one_sentence(tmp_path: Path) -> None:
+    need_icarus()
+    where = written(mlp(), tmp_path)
+    (where / "snn_core.v").write_text("module snn_core (\n", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"iverilog: found .* expected the folder's Verilog"):
+        simulated(where, "iverilog")
+
+
+def need_icarus() -> None:
+    if shutil.which("iverilog") is None:
+        pytest.skip("iverilog is not installed: apt-get install iverilog")
