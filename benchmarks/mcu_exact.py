@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter.plan import plan
+from exporter.plan import Order, PlanOptions, Queues, plan
 from exporter.targets.c_cores import CORES
 from exporter.targets.c_source import describe
 from runtime import container
@@ -23,15 +23,17 @@ from spikepress.tools.cross import Watched
 from spikepress.tools.host import build_host, trace_of_build
 
 CHUNK = 250
+STEPS, ROWS = PlanOptions(), PlanOptions(Order.ROWS, Queues.BITMAPS)
 
 
-def exact(name: str, run: str, leg: str, count: int) -> dict[str, Any]:
-    """Values that differ over the first ``count`` test samples, and the accuracy of the C code on them."""
+def exact(name: str, run: str, leg: str, count: int, options: PlanOptions = STEPS) -> dict[str, Any]:
+    """Values that differ over the first ``count`` test samples, and the accuracy of the C code on them, under
+    the schedule ``options``."""
     folder = RunDirectory(Path(run))
     program = container.read(folder.program)
     test = samples_of_test(folder)
     labels = np.asarray(test.y[:count])
-    runs, engine = _runner(program, leg), Engine(program)
+    runs, engine = _runner(program, leg, options), Engine(program)
     differ = {"spikes": 0, "membranes": 0, "answers": 0}
     right = 0
     for start in range(0, len(labels), CHUNK):
@@ -52,8 +54,8 @@ def exact(name: str, run: str, leg: str, count: int) -> dict[str, Any]:
     }
 
 
-def _runner(program: Program, leg: str) -> Callable[..., Trace]:
-    firmware = describe(program, plan(program))
+def _runner(program: Program, leg: str, options: PlanOptions) -> Callable[..., Trace]:
+    firmware = describe(program, plan(program, options))
     if leg != "host":
         return Watched(firmware, CORES[leg]).run
     built = build_host(firmware)
