@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from spikepress.reporting import report
     from spikepress.simulation import Simulation, simulate
     from spikepress.sweeping import Sweep, SweptRun, sweep
+    from spikepress.synthesis import Synthesis, synth
     from spikepress.tables import Table, table
     from spikepress.timing import Timing, bench
     from spikepress.verification import Verification, verify
@@ -48,6 +49,7 @@ __all__ = [
     "SpikepressError",
     "Sweep",
     "SweptRun",
+    "Synthesis",
     "Table",
     "Timing",
     "Verdict",
@@ -68,6 +70,7 @@ __all__ = [
     "run",
     "simulate",
     "sweep",
+    "synth",
     "table",
     "train",
     "verify",
@@ -108,6 +111,8 @@ _HOMES = {
     "Simulation": "spikepress.simulation",
     "simulate": "spikepress.simulation",
     "sweep": "spikepress.sweeping",
+    "Synthesis": "spikepress.synthesis",
+    "synth": "spikepress.synthesis",
     "Table": "spikepress.tables",
     "table": "spikepress.tables",
     "Timing": "spikepress.timing",

@@ -221,6 +221,20 @@ def simulate(
     raise typer.Exit(0 if result.exact else 1)
 
 
+@app.command(epilog="Example: spikepress synth rtl --seeds 3")
+def synth(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder from `export --target fpga`.")],
+    seeds: Annotated[int, typer.Option(help="How often to place and route.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Synthesize, place and route a folder's Verilog: cells, blocks of memory, clock, latency."""
+    from spikepress.synthesis import synth as run_synth
+
+    with shown() as notify:
+        result = run_synth(folder, seeds=seeds, notify=notify)
+    _tell(result.as_json(), result.sentence, as_json)
+
+
 @app.command(epilog="Example: spikepress run runs/first --samples 100")
 def run(
     model: Model,

@@ -1,0 +1,100 @@
+"""``synth``: what a folder's Verilog takes of its device, and how fast it may be clocked."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.errors import ConfigError
+from spikepress.firmware import REPORT
+from spikepress.gateware import read_gateware
+from spikepress.progress import Notify, silent
+from spikepress.rundir import read_json
+from spikepress.tools.synth import synthesize
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """Of synthesis and, over all seeds, of placing and routing. ``us``: microseconds of the test bench's
+    sample at the lowest clock."""
+
+    device: str
+    luts: int
+    flip_flops: int
+    logic_cells: int
+    logic_cells_available: int
+    blocks: int
+    blocks_estimated: int
+    blocks_available: int
+    multipliers: int
+    mhz: tuple[float, ...]
+    clocks: int
+
+    @property
+    def us(self) -> float:
+        return self.clocks / min(self.mhz)
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "device": self.device,
+            "lut": self.luts,
+            "ff": self.flip_flops,
+            "logic_cells": {"used": self.logic_cells, "available": self.logic_cells_available},
+            "bram": {
+                "used": self.blocks,
+                "estimated": self.blocks_estimated,
+                "available": self.blocks_available,
+            },
+            "dsp": self.multipliers,
+            "mhz": {
+                "min": min(self.mhz),
+                "median": statistics.median(self.mhz),
+                "max": max(self.mhz),
+                "seeds": len(self.mhz),
+            },
+            "clocks": self.clocks,
+            "us": self.us,
+            "inferences_per_second": 1e6 / self.us,
+        }
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"{self.device}: {self.logic_cells:,} of {self.logic_cells_available:,} logic cells"
+            f" ({self.luts:,} LUT, {self.flip_flops:,} FF), {self.blocks} of {self.blocks_available} blocks"
+            f" of memory (estimated {self.blocks_estimated}), {self.multipliers} multipliers,"
+            f" {min(self.mhz):.1f} to {max(self.mhz):.1f} MHz over {len(self.mhz)} seeds:"
+            f" {self.clocks:,} clocks of the test bench's sample take {self.us:,.0f} us"
+        )
+
+
+def synth(folder: str | Path, *, seeds: int = 3, notify: Notify = silent) -> Synthesis:
+    """Synthesises, places and routes the folder's core on eight pins, once for each seed.
+
+    DataError for no folder, UnsupportedError for a device without an open flow here, ConfigError where a tool
+    is missing, ModelError where one fails.
+    """
+    if seeds < 1:
+        raise ConfigError(f"--seeds: found {seeds}, expected at least 1")
+    read = read_gateware(folder)
+    told = read_json(read.path / REPORT)
+    notify("synth", 0.0)
+    netlist, placed = synthesize(read.files, read.device, range(1, seeds + 1))
+    notify("synth", 1.0)
+    bench = told.get("bench")
+    assert isinstance(bench, dict)
+    cells, available = placed[0].used["lc"]
+    return Synthesis(
+        device=read.device,
+        luts=netlist.luts,
+        flip_flops=netlist.flip_flops,
+        logic_cells=cells,
+        logic_cells_available=available,
+        blocks=placed[0].used["ram"][0],
+        blocks_estimated=int(str(told["blocks_estimated"])),
+        blocks_available=placed[0].used["ram"][1],
+        multipliers=netlist.multipliers,
+        mhz=tuple(one.mhz for one in placed),
+        clocks=int(bench["clocks"]),
+    )
