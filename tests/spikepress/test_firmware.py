@@ -32,6 +32,7 @@ from spikepress.tools.instructions import take_apart
 from spikepress.tools.toolchain import missing
 from tests.builders.programs import events, mlp
 from tests.builders.zoo import ZOO
+from tests.parity.test_c_rows import two_maps
 from tests.tiers import need, on
 
 STACK_SLACK = 64
@@ -94,6 +95,19 @@ def test_constants_are_linked_without_a_gap_whatever_their_widths(case: str) -> 
     files = folder(firmware, Board("d", "D", core, 1, 1 << 16, 1 << 14))
     image = elf.read(build_for_core({n: t for n, t in files.items() if "/" not in n}, core))
     assert image.sections[".net_data"].bytes == firmware.data_bytes
+
+
+@pytest.mark.parametrize(
+    ("encoding", "schedule"),
+    [("dense", "row by row, events in bitmaps"), ("lists", "step by step, events in lists")],
+)
+def test_whole_weights_of_a_convolution_run_row_by_row_though_there_is_room(
+    encoding: str, schedule: str, tmp_path: Path
+) -> None:
+    folder = written(two_maps(encoding), tmp_path, "stm32f411")
+    assert json.loads((folder / "report.json").read_text())["schedule"] == schedule
+    found = emulated(folder, samples=2)
+    assert (found.mismatches, found.multiplies, found.soft_multiplies) == (0, 0, 0)
 
 
 @pytest.mark.tier("avr")
