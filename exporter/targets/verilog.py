@@ -171,6 +171,13 @@ class Core:
         return tuple(words)
 
     @property
+    def most_clocks(self) -> int:
+        """No sample takes more clocks: each source spikes at most once a step."""
+        s = self.sizes
+        step = s["SYNAPSES"] + 2 * s["POINTERS"] + s["NEURONS"] + 10 * s["LAYERS"]
+        return s["STEPS"] * step + 2 * s["OUTPUTS"]
+
+    @property
     def readout(self) -> str:
         return self.program.readout.value
 

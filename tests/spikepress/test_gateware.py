@@ -112,6 +112,17 @@ def test_a_planted_defect_is_found(found: str, planted: str, tmp_path: Path) -> 
     assert simulated(where, "iverilog").mismatches > 0
 
 
+def test_a_core_that_hangs_ends_the_simulation_in_one_sentence(tmp_path: Path) -> None:
+    need_icarus()
+    where = written(mlp((20, 12, 4)), tmp_path)
+    text = (where / "snn_core.v").read_text(encoding="utf-8")
+    assert "if (drained == 2'd2) state <= FIRE" in text
+    planted = text.replace("if (drained == 2'd2) state <= FIRE", "if (drained == 2'd3) state <= FIRE")
+    (where / "snn_core.v").write_text(planted, encoding="utf-8")
+    with pytest.raises(ModelError, match=r"iverilog: found \d+ values, expected \d+"):
+        simulated(where, "iverilog")
+
+
 def test_a_simulator_that_is_missing_or_unknown_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="expected one of cxxrtl, iverilog"):
         rtl.chosen("modelsim")
