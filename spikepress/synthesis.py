@@ -30,6 +30,8 @@ class Synthesis:
     multipliers: int
     mhz: tuple[float, ...]
     clocks: int
+    synops: int
+    """Synaptic operations of that sample: none where there was no data at export, and it is silent."""
 
     @property
     def us(self) -> float:
@@ -54,6 +56,7 @@ class Synthesis:
                 "seeds": len(self.mhz),
             },
             "clocks": self.clocks,
+            "synops": self.synops,
             "us": self.us,
             "inferences_per_second": 1e6 / self.us,
         }
@@ -65,7 +68,8 @@ class Synthesis:
             f" ({self.luts:,} LUT, {self.flip_flops:,} FF), {self.blocks} of {self.blocks_available} blocks"
             f" of memory (estimated {self.blocks_estimated}), {self.multipliers} multipliers,"
             f" {min(self.mhz):.1f} to {max(self.mhz):.1f} MHz over {len(self.mhz)} seeds:"
-            f" {self.clocks:,} clocks of the test bench's sample take {self.us:,.0f} us"
+            f" {self.clocks:,} clocks of the test bench's sample, {self.synops:,} synaptic operations,"
+            f" take {self.us:,.0f} us"
         )
 
 
@@ -97,4 +101,5 @@ def synth(folder: str | Path, *, seeds: int = 3, notify: Notify = silent) -> Syn
         multipliers=netlist.multipliers,
         mhz=tuple(one.mhz for one in placed),
         clocks=int(bench["clocks"]),
+        synops=int(bench["synops"]),
     )
