@@ -54,6 +54,8 @@ class Device:
     status: Status
     multiplier: bool | None = None
     """Whether the core multiplies in hardware; None where that is no question."""
+    wait_states: int | None = None
+    """Cycles that an access to flash waits at ``mhz``; None where nobody says, or a cache is before it."""
     vendor: str = ""
     not_modelled: tuple[str, ...] = ()
     """What of the device no figure here knows: caches, wait states, further memories."""
@@ -75,6 +77,7 @@ def device_json(device: Device) -> dict[str, object]:
         "source": device.source,
         "status": device.status.value,
         "multiplier": device.multiplier,
+        "flash_wait_states": device.wait_states,
         "not_modelled": list(device.not_modelled),
     }
 

@@ -29,7 +29,11 @@ def fit(
         float | None, typer.Option(help="Mean additions of an inference to stay within.")
     ] = None,
     latency: Annotated[
-        float | None, typer.Option(metavar="MS", help="Refused: no device has a fitted cost model yet.")
+        float | None,
+        typer.Option(
+            metavar="MS",
+            help="Milliseconds of a mean inference to stay within, on a device whose core is timed.",
+        ),
     ] = None,
     accuracy: Annotated[
         float | None,

@@ -21,11 +21,11 @@ from runtime.program import Program, n_neurons
 from spikepress.card import encodings_of, nonzeros, program_path, weight_sparsity
 from spikepress.changes import Changes, changes
 from spikepress.energy import EnergyLine, energy_lines, work_of
+from spikepress.flows import worst_synops
 from spikepress.progress import Notify, silent
 from spikepress.reference_sizes import FORMATS, sizes
 from spikepress.rundir import RunDirectory
 from spikepress.samples import samples_of_test
-from spikepress.worst_case import worst_synops
 
 
 @dataclass(frozen=True)

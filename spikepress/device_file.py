@@ -10,10 +10,16 @@ from runtime.errors import ConfigError
 from spikepress.catalog import Device, Kind, Resource, Status
 
 RESERVED = "reserved_"
+WAIT_STATES = "flash_wait_states"
 TEXTS = ("name", "title", "kind", "core", "source", "status")
 LIMITS = tuple(resource.value for resource in Resource)
 KEYS = frozenset(
-    (*TEXTS, "vendor", "mhz", "multiplier", "not_modelled", *LIMITS, *(RESERVED + key for key in LIMITS))
+    (
+        *TEXTS,
+        *("vendor", "mhz", "multiplier", WAIT_STATES, "not_modelled"),
+        *LIMITS,
+        *(RESERVED + key for key in LIMITS),
+    )
 )
 Chosen = TypeVar("Chosen", Kind, Status)
 MOST = 1 << 48
@@ -62,6 +68,7 @@ def _device(entry: Mapping[str, Any], where: str) -> Device:
         source=texts["source"],
         status=status,
         multiplier=_flag(entry, "multiplier", where),
+        wait_states=_whole(entry, WAIT_STATES, where, 0) if WAIT_STATES in entry else None,
         not_modelled=_words(entry, "not_modelled", where),
     )
     needed = (Resource.FLASH, Resource.RAM) if kind is Kind.MCU else ()

@@ -32,9 +32,23 @@ NETWORK_SECTION = ".net_data"
 
 
 @dataclass(frozen=True)
+class Timed:
+    """Clock cycles (low, high) with memory that never waits: of an inference, and of the worst step. Both
+    bounds are equal where the core always takes the same."""
+
+    mean: tuple[float, float]
+    least: tuple[int, int]
+    most: tuple[int, int]
+    worst_step: tuple[int, int]
+
+    def as_json(self) -> dict[str, object]:
+        return {"mean": self.mean, "min": self.least, "max": self.most, "worst_step": self.worst_step}
+
+
+@dataclass(frozen=True)
 class Emulation:
-    """What the linked image is and does. Instructions are executed ones, not cycles; ``cycles`` of an
-    inference (mean, smallest, largest) and of the worst step only where the emulator keeps the core's time.
+    """What the linked image is and does. Instructions are executed ones; ``cycles`` are None on a core whose
+    maker publishes none.
 
     ``ram_bytes`` is variables and the deepest stack of the run together. ``mismatches``: spikes, membranes,
     scores and answers that differ from the engine's, over all samples, on the emulated core.
@@ -60,7 +74,7 @@ class Emulation:
     predicted_struct_bytes: int
     static_ram_bytes: int
     mhz: int
-    cycles: tuple[float, int, int, int] | None
+    cycles: Timed | None
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -75,10 +89,8 @@ class Emulation:
                 "max": self.max_instructions,
                 "worst_step": self.worst_step_instructions,
             },
-            "cycles": None
-            if self.cycles is None
-            else dict(zip(("mean", "min", "max", "worst_step"), self.cycles, strict=True)),
-            "ms": None if self.cycles is None else self.cycles[0] / (1000 * self.mhz),
+            "cycles": None if self.cycles is None else self.cycles.as_json(),
+            "ms": None if self.cycles is None else [mean / (1000 * self.mhz) for mean in self.cycles.mean],
             "flash_bytes": self.flash_bytes,
             "ram_bytes": self.ram_bytes,
             "stack_bytes": self.stack_bytes,
@@ -103,9 +115,11 @@ class Emulation:
     def _time(self) -> str:
         if self.cycles is None:
             return ""
-        mean, _, most, _ = self.cycles
-        clock = 1000 * self.mhz
-        return f", {mean:,.0f} cycles: {mean / clock:.2f} ms at {self.mhz} MHz, {most / clock:.2f} at most"
+        (low, high), (_, most), clock = self.cycles.mean, self.cycles.most, 1000 * self.mhz
+        if low == high:
+            return f", {low:,.0f} cycles: {low / clock:.2f} ms at {self.mhz} MHz, {most / clock:.2f} at most"
+        span = f"{low / clock:.2f} to {high / clock:.2f} ms at {self.mhz} MHz"
+        return f", {low:,.0f} to {high:,.0f} cycles: {span}, {most / clock:.2f} at most"
 
 
 def emulate(
@@ -160,15 +174,21 @@ def emulate(
         predicted_struct_bytes=read.firmware.ram_bytes,
         static_ram_bytes=image.static_ram_bytes,
         mhz=read.board.mhz,
-        cycles=_cycles(done, worst),
+        cycles=_timed(done, worst),
     )
 
 
-def _cycles(done: Sequence[Inference], worst: Count) -> tuple[float, int, int, int] | None:
+def _timed(done: Sequence[Inference], worst: Count) -> Timed | None:
     counts = [one.count.cycles for one in done if one.count.cycles is not None]
     if worst.cycles is None or not counts:
         return None
-    return float(np.mean(counts)), min(counts), max(counts), worst.cycles
+    low, high = [c.low for c in counts], [c.high for c in counts]
+    return Timed(
+        mean=(float(np.mean(low)), float(np.mean(high))),
+        least=(min(low), min(high)),
+        most=(max(low), max(high)),
+        worst_step=(worst.cycles.low, worst.cycles.high),
+    )
 
 
 def _differences(read: Folder, coded: NDArray[np.int32], done: Sequence[Inference]) -> int:

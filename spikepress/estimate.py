@@ -15,7 +15,7 @@ import torch
 
 from exporter.lower import lower
 from exporter.passes import drop_dead, simplify
-from exporter.plan import plan, schedules
+from exporter.plan import PlanOptions, plan, schedules
 from exporter.quantize import QuantizeOptions, quantize
 from exporter.sources.torch import graph_from_torch
 from pruner.neuron_choice import chains, consumer_mask
@@ -25,10 +25,11 @@ from runtime.encodings.bounds import binary_entropy
 from runtime.errors import ModelError, UnsupportedError
 from runtime.program import DiagonalSynapses, EncodedMatrix, Program
 from spikepress.catalog import Resource
-from spikepress.fit_verdict import Layout
+from spikepress.fit_verdict import Layout, Model
 from spikepress.needs import needs_of
 from spikepress.recipe import Column, Recipe
 from spikepress.search import Estimate
+from spikepress.work import Work, thinner
 from trainer.integer import detach
 from trainer.models import SpikingNet
 from trainer.prepare import fold_batch_norm
@@ -76,13 +77,28 @@ class _Shape:
         return tuple(number for number, last in found.items() if last == is_readout)
 
 
-class Estimator:
-    """Estimates for one trained network. ``synops``: additions of an inference at full density, if known."""
+@dataclass(frozen=True)
+class Known:
+    """A model that was measured: its density, and what an inference took."""
 
-    def __init__(self, net: SpikingNet, synops: float | None = None) -> None:
+    density: float
+    model: Model
+
+    def synops(self, density: float) -> float:
+        return self.model.synops * density / self.density
+
+    def work(self, schedule: PlanOptions, density: float) -> Work | None:
+        found = next((x.work for x in self.model.layouts if x.schedule == schedule), None)
+        return None if found is None else thinner(found, density / self.density)
+
+
+class Estimator:
+    """Estimates for one trained network; without a ``known`` model nothing is said of what a model does."""
+
+    def __init__(self, net: SpikingNet, known: Known | None = None) -> None:
         copied = detach(copy.deepcopy(net)).eval()
         self._net = copied if copied.folded else fold_batch_norm(copied)
-        self._synops = synops
+        self._known = known
         self._shapes: dict[float, _Shape | None] = {}
         self.refusal: ModelError | UnsupportedError | None = None
         """Why no recipe can be made, where that is so."""
@@ -120,7 +136,11 @@ class Estimator:
         )
         more = tables - shape.stored
         layouts = tuple(_adjusted(layout, more, sum(weights.values())) for layout in shape.layouts)
-        return Estimate(layouts, None if self._synops is None else self._synops * recipe.density)
+        known, density = self._known, NONZERO[column.bits] * recipe.density
+        if known is None:
+            return Estimate(layouts)
+        done = tuple(replace(x, work=known.work(x.schedule, density)) for x in layouts)
+        return Estimate(done, known.synops(density))
 
     def _shape(self, neurons: float) -> _Shape | None:
         if neurons not in self._shapes:

@@ -37,7 +37,7 @@ def write_model(model: Model, given: Trained, work: Workshop, where: Path) -> fl
     start_run(out, given.settings, given.run.config.read_text(encoding="utf-8"))
     accuracy = _copied(model, given, out) if model.recipe is None else _made(model, given, work, out)
     written = layouts_of(container.read(out.program))
-    if written != model.layouts:
+    if [layout.size for layout in written] != [layout.size for layout in model.layouts]:
         raise ModelError(
             f"{out.program}: found other sizes than the model had when it was chosen, expected the same;"
             f" remove {given.source.folder} and fit again"

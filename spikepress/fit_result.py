@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spikepress.fit_verdict import FitBudget, Judgement, Model, judge
+from spikepress.latency import Span
 from spikepress.model_file import layout_json, model_json
 from spikepress.proposal import Proposal
 
@@ -41,6 +42,18 @@ class FitResult:
         return None if told is None else judge(told, self.budget)
 
     @property
+    def latency(self) -> Span | None:
+        """Of a mean inference on the budget's device; None where no time can be told."""
+        found, clock = self.judgement, self.budget.clock
+        return None if found is None or clock is None else clock.span(found.layout.work)
+
+    @property
+    def worst_latency(self) -> Span | None:
+        """The same when every neuron fires and every input bit is set in every step."""
+        found, clock = self.judgement, self.budget.clock
+        return None if found is None or clock is None else clock.span(found.layout.worst_work)
+
+    @property
     def sentence(self) -> str:
         told, found = self.model or self.near, self.judgement
         if told is None or found is None:
@@ -60,7 +73,9 @@ class FitResult:
             "fits": self.fits,
             "sentence": self.sentence,
             "binding": None if found is None else found.binding,
-            "shares": {} if found is None else dict(found.shares),
+            "shares": {} if found is None else {k: _number(share) for k, share in found.shares.items()},
+            "latency_ms": None if self.latency is None else self.latency.as_json(),
+            "worst_latency_ms": None if self.worst_latency is None else self.worst_latency.as_json(),
             "layout": None if found is None else layout_json(found.layout),
             "model": None if self.model is None else model_json(self.model),
             "nearest": None if self.near is None else model_json(self.near),
@@ -75,10 +90,16 @@ class FitResult:
         }
 
 
+def _number(share: float) -> float | None:
+    """None for a share that no number tells: of a time that is not known."""
+    return share if share < float("inf") else None
+
+
 def budget_json(budget: FitBudget) -> dict[str, object]:
     return {
         "name": budget.name,
         "limits": {resource.value: limit for resource, limit in budget.limits.items()},
         "synops": budget.synops,
+        "latency_ms": budget.latency_ms,
         "least_accuracy": budget.accuracy,
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runtime import container
 from spikepress.card import weight_sparsity
+from spikepress.estimate import Known
 from spikepress.fit_verdict import Model
 from spikepress.progress import Notify
 from spikepress.rundir import RunDirectory, read_json
@@ -38,7 +39,7 @@ class Trained:
             return work, None
         program = container.read(self.run.program)
         own = work.measured(program, None, sha256(self.run.program))
-        work.synops = own.synops / max(1e-6, 1.0 - weight_sparsity(program))
+        work.known = Known(max(1e-6, 1.0 - weight_sparsity(program)), own)
         return work, own
 
 

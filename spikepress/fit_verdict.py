@@ -8,15 +8,21 @@ from dataclasses import dataclass, field
 from exporter.plan import PlanOptions
 from runtime.errors import ConfigError
 from spikepress.catalog import Device, Kind, Resource
+from spikepress.latency import Clock, clock_of, has_clock
 from spikepress.recipe import Recipe
+from spikepress.work import Work
 
 SYNOPS = "synops"
+LATENCY = "latency"
 
 
 @dataclass(frozen=True)
 class FitBudget:
-    """What is left for a network: limits by resource, mean additions of an inference, and the least
-    accuracy on validation samples that is worth having. ConfigError for what cannot be."""
+    """What is left for a network: limits by resource, mean additions and milliseconds of an inference, and
+    the least accuracy on validation samples that is worth having. ConfigError for what cannot be.
+
+    ``clock`` is that of the device; without one no time can be told, and none can be asked for.
+    """
 
     name: str
     limits: Mapping[Resource, int]
@@ -24,13 +30,26 @@ class FitBudget:
     accuracy: float = 0.0
     kind: Kind = Kind.MCU
     """Of the devices that are proposed when nothing fits."""
+    latency_ms: float | None = None
+    clock: Clock | None = None
 
     @classmethod
-    def of_device(cls, device: Device, *, synops: float | None = None, accuracy: float = 0.0) -> FitBudget:
+    def of_device(
+        cls,
+        device: Device,
+        *,
+        synops: float | None = None,
+        accuracy: float = 0.0,
+        latency_ms: float | None = None,
+    ) -> FitBudget:
+        """ConfigError where a time is asked for on a device that has no clock."""
         limits = {resource: device.available(resource) for resource in device.limits}
-        return cls(device.name, limits, synops, accuracy, device.kind)
+        clock = clock_of(device) if has_clock(device) or latency_ms is not None else None
+        return cls(device.name, limits, synops, accuracy, device.kind, latency_ms, clock)
 
     def __post_init__(self) -> None:
+        if self.latency_ms is not None and not 0 < self.latency_ms < float("inf"):
+            raise ConfigError(f"--latency: found {self.latency_ms}, expected more than 0 milliseconds")
         if not self.limits and self.synops is None:
             raise ConfigError("fit: found no limit, expected --device, --flash, --ram or --synops")
         for resource, limit in self.limits.items():
@@ -44,10 +63,18 @@ class FitBudget:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a model needs under one schedule."""
+    """What a model needs under one schedule, and what an inference does: on average, and at most; None where
+    the schedule has no C code."""
 
     schedule: PlanOptions
     needs: Mapping[Resource, int]
+    work: Work | None = None
+    worst_work: Work | None = None
+
+    @property
+    def size(self) -> tuple[PlanOptions, Mapping[Resource, int]]:
+        """What a written file must need again, whatever was measured on it."""
+        return (self.schedule, self.needs)
 
 
 @dataclass(frozen=True)
@@ -103,18 +130,22 @@ class Judgement:
 
 def judge(model: Model, budget: FitBudget) -> Judgement:
     """The model under the first layout that fits, else under the one that is least too large."""
-    found = [Judgement(x, shares(x.needs, budget, model.synops)) for x in model.layouts]
+    found = [Judgement(x, shares(x, budget, model.synops)) for x in model.layouts]
     for judgement in found:
         if judgement.fits:
             return judgement
     return min(found, key=lambda judgement: judgement.worst)
 
 
-def shares(needs: Mapping[Resource, int], budget: FitBudget, synops: float | None) -> dict[str, float]:
-    """Needed / available by constraint; a need of synops that is not known is left out."""
-    found = {resource.value: needs[resource] / limit for resource, limit in budget.limits.items()}
+def shares(layout: Layout, budget: FitBudget, synops: float | None) -> dict[str, float]:
+    """Needed / available by constraint; a need of synops that is not known is left out. Of a time the high
+    bound counts; a time that cannot be told is too long."""
+    found = {resource.value: layout.needs[resource] / limit for resource, limit in budget.limits.items()}
     if budget.synops is not None and synops is not None:
         found[SYNOPS] = synops / budget.synops
+    if budget.latency_ms is not None:
+        time = None if budget.clock is None else budget.clock.span(layout.work)
+        found[LATENCY] = float("inf") if time is None else time.high / budget.latency_ms
     return found
 
 

@@ -84,10 +84,14 @@ def _searched(
     entries: tuple[Device, ...],
     how: tuple[bool, Notify],
 ) -> FitResult:
+    from spikepress.estimate import Known
     from spikepress.fit_output import write_model
+    from spikepress.workshop import program_of
 
     thorough, notify = how
     work, own = given.workshop(notify)
+    if budget.latency_ms is not None and work.known is None:
+        work.known = Known(1.0, work.measured(program_of(given.source.net), None))
     search = Search(work, Lattice(), budget)
     found = search.run(thorough=thorough)
     if not search.made and work.estimator.refusal is not None:
@@ -122,16 +126,18 @@ def _searched(
 
 def budget_of(device: str | None, limits: Limits, device_file: str | Path | None = None) -> FitBudget:
     """The budget of a device, of ``limits``, or the tighter of both. ConfigError for one that cannot be."""
-    if limits.latency_ms is not None:
-        whom = f"device {device}" if device else "a budget without a device"
-        raise ConfigError(
-            f"--latency: found no cost model that was fitted to {whom}, expected --synops until one is"
-        )
+    if limits.latency_ms is not None and device is None:
+        raise ConfigError("--latency: found no device, expected --device, whose clock is to tell the time")
     accuracy = limits.accuracy or 0.0
     if device is None:
         words = [f"{resource.value.removesuffix('_bytes')}{size}" for resource, size in limits.sizes.items()]
         words += [] if limits.synops is None else [f"synops{limits.synops:g}"]
         return FitBudget("-".join(words), limits.sizes, limits.synops, accuracy)
-    whole = FitBudget.of_device(device_of(device, device_file), synops=limits.synops, accuracy=accuracy)
+    whole = FitBudget.of_device(
+        device_of(device, device_file),
+        synops=limits.synops,
+        accuracy=accuracy,
+        latency_ms=limits.latency_ms,
+    )
     tight = {r: min(size, limits.sizes.get(r, size)) for r, size in whole.limits.items()}
     return replace(whole, limits=tight)

@@ -12,6 +12,7 @@ from exporter.plan import Order, PlanOptions, Queues
 from spikepress.catalog import Resource
 from spikepress.fit_verdict import Layout, Model
 from spikepress.recipe import Column, Recipe
+from spikepress.work import Work
 
 
 def model_json(model: Model) -> dict[str, object]:
@@ -36,11 +37,12 @@ def layout_json(layout: Layout) -> dict[str, object]:
 
 
 def model_of(values: Mapping[str, Any]) -> Model:
-    """The model of ``model_json``. Raises KeyError, TypeError or ValueError where it is none."""
+    """The model that ``keep`` wrote. Raises KeyError, TypeError or ValueError where it is none."""
     recipe = values["recipe"]
+    parts = zip(values["layouts"], values["work"], strict=True)
     return Model(
         recipe=None if recipe is None else _recipe(recipe),
-        layouts=tuple(_layout(layout) for layout in values["layouts"]),
+        layouts=tuple(_layout(layout, *work) for layout, work in parts),
         accuracy=float(values["validation_accuracy"]),
         synops=float(values["synops"]),
         worst_synops=int(values["worst_synops"]),
@@ -51,7 +53,8 @@ def model_of(values: Mapping[str, Any]) -> Model:
 
 def keep(path: Path, model: Model) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(model_json(model), indent=1) + "\n").encode())
+    work = [[_work_json(layout.work), _work_json(layout.worst_work)] for layout in model.layouts]
+    write_whole(path, (json.dumps({**model_json(model), "work": work}, indent=1) + "\n").encode())
 
 
 def kept(path: Path, recipe: Recipe, key: str) -> Model | None:
@@ -68,6 +71,15 @@ def _recipe(values: Mapping[str, Any]) -> Recipe:
     return Recipe(column, float(values["density"]))
 
 
-def _layout(values: Mapping[str, Any]) -> Layout:
+def _layout(values: Mapping[str, Any], work: Any, worst: Any) -> Layout:
     schedule = PlanOptions(Order(values["order"]), Queues(values["queues"]))
-    return Layout(schedule, {Resource(name): int(need) for name, need in values["needs"].items()})
+    needs = {Resource(name): int(need) for name, need in values["needs"].items()}
+    return Layout(schedule, needs, _work(work), _work(worst))
+
+
+def _work_json(work: Work | None) -> dict[str, float] | None:
+    return None if work is None else dict(work)
+
+
+def _work(values: Any) -> Work | None:
+    return None if values is None else {str(name): float(times) for name, times in values.items()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from spikepress.catalog import Device
 from spikepress.fit_verdict import FitBudget, Model, decide
+from spikepress.latency import has_clock
 from spikepress.search import Search
 
 
@@ -33,8 +34,11 @@ def smallest_device(
     ``search`` has just found nothing; models that it made are used again. ``known`` are further models.
     """
     budget = search.budget
-    for entry in sorted((e for e in entries if e.kind is budget.kind), key=_size):
-        limits = FitBudget.of_device(entry, synops=budget.synops, accuracy=budget.accuracy)
+    able = (e for e in entries if e.kind is budget.kind and (budget.latency_ms is None or has_clock(e)))
+    for entry in sorted(able, key=_size):
+        limits = FitBudget.of_device(
+            entry, synops=budget.synops, accuracy=budget.accuracy, latency_ms=budget.latency_ms
+        )
         if _within(limits, budget):
             continue
         model = decide(known, limits) or replace(search, budget=limits).any()
@@ -49,5 +53,6 @@ def _size(entry: Device) -> tuple[int, str]:
 
 def _within(one: FitBudget, other: FitBudget) -> bool:
     """Whether whatever fits ``one`` fits ``other`` too."""
-
+    if other.latency_ms is not None and one.clock != other.clock:
+        return False
     return all(r in one.limits and one.limits[r] <= limit for r, limit in other.limits.items())

@@ -6,11 +6,13 @@ follow. What is returned fits by its own exact sizes, never by an estimate.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, overload
 
-from spikepress.fit_verdict import SYNOPS, FitBudget, Layout, Model, better, decide, judge, shares
+from spikepress.catalog import Resource
+from spikepress.fit_verdict import LATENCY, SYNOPS, FitBudget, Layout, Model, better, decide, judge, shares
 from spikepress.recipe import Column, Lattice, Recipe
 
 MARGIN = 1.01
@@ -19,7 +21,9 @@ DENSER = 1.25
 """A column is tried once more when so many times the weights should fit too."""
 DOUBT = 1.2
 """A column is called too large without a model when its smallest estimate is this far above the budget."""
-
+DOUBTS = {Resource.RAM.value: 2.5, SYNOPS: 2.5, LATENCY: 2.5}
+"""The same where it takes more: pruning leaves neurons unheard, which need no RAM and whose spikes go
+nowhere; how many is not known until the model was made."""
 
 SHORT = 0.05
 """A search that ends this little below the accuracy asked for goes on for a while before it says no."""
@@ -181,7 +185,7 @@ class Search:
         """The densest model that fits of a column whose smallest estimate is a little above the budget: its
         smallest recipe is made to know."""
         recipes = self._possible(column)
-        if not recipes or self._load(recipes[-1]) > DOUBT:
+        if not recipes or self._hopeless(recipes[-1]):
             return None
         model = self._make(recipes[-1])
         return self._column(column) or model if judge(model, self.budget).fits else None
@@ -208,27 +212,44 @@ class Search:
         a model that was made."""
         if recipe in self.made:
             return judge(self.made[recipe], self.budget).worst
+        return min(max(found.values(), default=0.0) for found in self._expected(recipe, self.made))
+
+    def _hopeless(self, recipe: Recipe) -> bool:
+        """Whether every schedule's estimate is too far above the budget to make the model and see; models of
+        other widths and blocks tell too little to correct it."""
+        if recipe in self.made:
+            return not judge(self.made[recipe], self.budget).fits
+        kin = [other for other in self.made if _kind(other.column) == _kind(recipe.column)]
+        return all(
+            any(share > DOUBTS.get(name, DOUBT) for name, share in found.items())
+            for found in self._expected(recipe, kin)
+        )
+
+    def _expected(self, recipe: Recipe, made: Iterable[Recipe]) -> list[dict[str, float]]:
+        """Estimated shares of the budget by constraint, under each schedule, corrected by the most alike of
+        the models ``made``; what the estimate says nothing of, as a time, is left out."""
         estimate = self.workshop.estimate(recipe)
         assert estimate is not None
-        factors = self._correction(recipe)
-        return min(self._worst(layout, estimate.synops, factors) for layout in estimate.layouts)
+        factors = self._correction(recipe, made)
+        return [
+            {
+                name: share * factors.get(name, 1.0)
+                for name, share in shares(layout, self.budget, estimate.synops).items()
+                if share < math.inf
+            }
+            for layout in estimate.layouts
+        ]
 
-    def _worst(self, layout: Layout, synops: float | None, factors: Mapping[str, float]) -> float:
-        found = shares(layout.needs, self.budget, synops)
-        return max((share * factors.get(name, 1.0) for name, share in found.items()), default=0.0)
-
-    def _correction(self, recipe: Recipe) -> dict[str, float]:
+    def _correction(self, recipe: Recipe, made: Iterable[Recipe]) -> dict[str, float]:
         """Exact over estimated, by constraint, of the model made that is most alike."""
-        alike = min(self.made, key=lambda other: _distance(recipe, other), default=None)
+        alike = min(made, key=lambda other: _distance(recipe, other), default=None)
         estimate = None if alike is None else self.workshop.estimate(alike)
         if alike is None or estimate is None:
             return {}
         model = self.made[alike]
-        exact, guess = model.layouts[0].needs, estimate.layouts[0].needs
-        factors = {r.value: exact[r] / guess[r] for r in self.budget.limits if guess[r] > 0}
-        if estimate.synops:
-            factors[SYNOPS] = model.synops / estimate.synops
-        return factors
+        exact = shares(model.layouts[0], self.budget, model.synops)
+        guess = shares(estimate.layouts[0], self.budget, estimate.synops)
+        return {name: exact[name] / share for name, share in guess.items() if 0 < share < math.inf}
 
     def _make(self, recipe: Recipe) -> Model:
         if recipe not in self.made:
@@ -239,6 +260,10 @@ class Search:
 def _column_of(model: Model) -> Column:
     assert model.recipe is not None
     return model.recipe.column
+
+
+def _kind(column: Column) -> tuple[str, str, int]:
+    return (column.bits, column.last, column.block)
 
 
 def _distance(one: Recipe, other: Recipe) -> tuple[bool, bool, float, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 
 from spikepress.fit_result import FitResult
-from spikepress.fit_verdict import SYNOPS, Judgement, Model, judge
+from spikepress.fit_verdict import LATENCY, SYNOPS, Judgement, Model, judge
+from spikepress.latency import Span
 from spikepress.terminal import print_table
 
 BAR = 24
@@ -35,13 +36,14 @@ def print_fit(result: FitResult) -> None:
 
 
 def _print_needs(result: FitResult, model: Model, found: Judgement) -> None:
-    limits = {resource.value: limit for resource, limit in result.budget.limits.items()}
-    needs = {resource.value: need for resource, need in found.layout.needs.items()}
+    limits = {resource.value: f"{limit:,}" for resource, limit in result.budget.limits.items()}
+    needs = {resource.value: f"{need:,}" for resource, need in found.layout.needs.items()}
     if result.budget.synops is not None:
-        limits[SYNOPS], needs[SYNOPS] = round(result.budget.synops), round(model.synops)
+        limits[SYNOPS], needs[SYNOPS] = f"{result.budget.synops:,.0f}", f"{model.synops:,.0f}"
+    if result.budget.latency_ms is not None:
+        limits[LATENCY], needs[LATENCY] = f"{result.budget.latency_ms:g} ms", _time(result.latency)
     rows = (
-        (name, f"{needs[name]:,}", f"{limits[name]:,}", f"{share:.1%}", bar(share))
-        for name, share in found.shares.items()
+        (name, needs[name], limits[name], f"{share:.1%}", bar(share)) for name, share in found.shares.items()
     )
     print_table(f"Needs: {model.words}", ("constraint", "needed", "available", "share", ""), rows)
     tested = "-" if result.test_accuracy is None else f"{result.test_accuracy:.2%}"
@@ -50,6 +52,8 @@ def _print_needs(result: FitResult, model: Model, found: Judgement) -> None:
         ("accuracy on test samples", tested),
         ("additions of an inference, mean", f"{model.synops:,.0f}"),
         ("additions of an inference, worst case", f"{model.worst_synops:,}"),
+        ("time of an inference, mean", _time(result.latency)),
+        ("time of an inference, worst case", _time(result.worst_latency)),
         ("schedule", found.layout.schedule.sentence),
         *((f"encoding of {name}", words) for name, words in model.encodings.items()),
         ("models tried", f"{result.tried} ({result.kept} kept from before), {result.seconds:.0f} s"),
@@ -71,6 +75,10 @@ def _print_front(result: FitResult) -> None:
     )
     columns = ("what else is possible", "accuracy", "flash B", "RAM B", "additions", "fits")
     print_table("Front of the models tried", columns, rows)
+
+
+def _time(span: Span | None) -> str:
+    return "-" if span is None else span.sentence
 
 
 def bar(share: float, width: int = BAR) -> str:

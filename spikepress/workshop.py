@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from exporter.lower import lower
 from exporter.passes import drop_dead, simplify
@@ -26,18 +27,20 @@ from pruner.compression import Calibration, Compression
 from pruner.granularity import BLOCKS, Granularity
 from pruner.post_training import Calibrated
 from runtime.coding import encode_input
+from runtime.cost import Counts
 from runtime.engine import Engine
 from runtime.program import Program
 from spikepress import __version__
 from spikepress.card import encodings_of
-from spikepress.estimate import Estimator
+from spikepress.estimate import Estimator, Known
 from spikepress.fit_verdict import Layout, Model
+from spikepress.flows import worst_synops
 from spikepress.model_file import keep, kept
 from spikepress.needs import needs_of
 from spikepress.progress import Notify, silent
 from spikepress.recipe import Recipe
 from spikepress.search import Estimate
-from spikepress.worst_case import worst_synops
+from spikepress.work import mean_work, worst_work
 from trainer.datasets import Samples
 from trainer.models import SpikingNet
 
@@ -67,8 +70,8 @@ class Workshop:
     """Makes each model once. ``made`` and ``found`` count those made now and those kept from before."""
 
     source: Source
-    synops: float | None = None
-    """Additions of an inference at full density, where known."""
+    known: Known | None = None
+    """A model that was measured before any is made."""
     notify: Notify = silent
     made: int = 0
     found: int = 0
@@ -76,7 +79,7 @@ class Workshop:
 
     @cached_property
     def estimator(self) -> Estimator:
-        return Estimator(self.source.net, self.synops)
+        return Estimator(self.source.net, self.known)
 
     @cached_property
     def _estimates(self) -> dict[Recipe, Estimate | None]:
@@ -112,11 +115,12 @@ class Workshop:
     def measured(self, program: Program, recipe: Recipe | None, key: str = "") -> Model:
         """The model of a program: exact needs, and accuracy and additions on validation samples."""
         x, y = self._validation
-        result = Engine(program).run(encode_input(x, program.input))
+        coded = encode_input(x, program.input)
+        result = Engine(program).run(coded)
         counts = result.counts
         return Model(
             recipe=recipe,
-            layouts=layouts_of(program),
+            layouts=_worked(program, layouts_of(program), counts, coded),
             accuracy=float(np.mean(result.predictions == y)),
             synops=(counts.effective_acs + counts.input_adds) / counts.samples,
             worst_synops=worst_synops(program),
@@ -181,6 +185,20 @@ def program_of(net: SpikingNet) -> Program:
 def layouts_of(program: Program) -> tuple[Layout, ...]:
     """Exact needs under every schedule, the fastest first."""
     return tuple(Layout(o, needs_of(program, plan(program, o))) for o in schedules(program))
+
+
+def _worked(
+    program: Program, layouts: tuple[Layout, ...], counts: Counts, coded: NDArray[np.int32]
+) -> tuple[Layout, ...]:
+    """The layouts with the work that was counted, and the most it can be."""
+    return tuple(
+        replace(
+            layout,
+            work=mean_work(program, layout.schedule, counts, coded),
+            worst_work=worst_work(program, layout.schedule),
+        )
+        for layout in layouts
+    )
 
 
 def _hash(values: Any) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from exporter.targets.c_cores import Core
 from runtime.errors import ConfigError, ModelError
 from spikepress.tools.compiler import build
+from spikepress.tools.cycles import Cycles
 from spikepress.tools.elf import Image
 from spikepress.tools.instructions import SOFT
 from spikepress.tools.machine import Count, Memories, Pointer, Stub
@@ -126,7 +127,8 @@ class AvrMachine:
 
     def count(self) -> Count:
         last = self._last
-        return Count(last.instructions, last.multiplies, last.soft, last.cycles)
+        cycles = Cycles(last.cycles, last.cycles)
+        return Count(last.instructions, last.multiplies, last.soft, cycles)
 
     def stack_bytes(self) -> int:
         return self.stack_last - self._last.lowest

@@ -10,6 +10,7 @@ from typing import Any
 
 from exporter.targets.c_cores import Core
 from runtime.errors import ConfigError, ModelError
+from spikepress.tools.cycles import TIMINGS, Cycles
 from spikepress.tools.elf import Image
 from spikepress.tools.instructions import SOFT, Block, take_apart
 from spikepress.tools.machine import Count, Memories, Stub
@@ -22,7 +23,7 @@ RETURN = 0x1000_0000
 
 @dataclass
 class UnicornMachine:
-    """A ``Machine``: a Cortex-M or a RISC-V core. It keeps no time: only instructions are counted."""
+    """A ``Machine``: a Cortex-M or a RISC-V core. Cycles are by its maker's table, if there is one."""
 
     image: Image
     core: Core
@@ -31,7 +32,11 @@ class UnicornMachine:
 
     def __post_init__(self) -> None:
         self._engine = _engine(self.core)
+        self._timing = TIMINGS.get(self.core.name)
         self._seen: dict[tuple[int, int], int] = {}
+        self._jumps: dict[tuple[int, int], int] = {}
+        """Times that a block was not followed by the one behind it."""
+        self._last = (0, 0)
         self._blocks: dict[tuple[int, int], Block] = {}
         self._ended = False
         self._failure: Exception | None = None
@@ -75,10 +80,12 @@ class UnicornMachine:
 
     def begin_count(self) -> None:
         self._seen.clear()
+        self._jumps.clear()
+        self._last = (0, 0)
 
     def count(self) -> Count:
         """What was executed since ``begin_count``, the stubs left out."""
-        total = Count()
+        total = Count(cycles=None if self._timing is None else Cycles())
         soft = {s.address & ~1 for name, s in self.image.symbols.items() if name in SOFT}
         stubs = {self.address(name) for name in self.stubs}
         for (address, size), times in self._seen.items():
@@ -88,6 +95,8 @@ class UnicornMachine:
             total.instructions += block.instructions * times
             total.multiplies += block.multiplies * times
             total.soft_multiplies += times if address in soft else 0
+            if total.cycles is not None:
+                total.cycles += block.cycles * times + block.taken * self._jumps.get((address, size), 0)
         return total
 
     def stack_bytes(self) -> int:
@@ -125,8 +134,11 @@ class UnicornMachine:
         )
 
     def _on_block(self, _engine: Any, address: int, size: int, _data: Any) -> None:
-        key = (address, size)
+        key, last = (address, size), self._last
         self._seen[key] = self._seen.get(key, 0) + 1
+        if last[0] + last[1] != address:
+            self._jumps[last] = self._jumps.get(last, 0) + 1
+        self._last = key
 
     def _on_stub(self, engine: Any, address: int, _size: int, stub: Stub) -> None:
         try:
@@ -165,7 +177,7 @@ class UnicornMachine:
     def _block(self, address: int, size: int) -> Block:
         key = (address, size)
         if key not in self._blocks:
-            self._blocks[key] = take_apart(self.read(address, size), self.core.family)
+            self._blocks[key] = take_apart(self.read(address, size), self.core.family, self._timing)
         return self._blocks[key]
 
     def _set(self, register: str, value: int) -> None:

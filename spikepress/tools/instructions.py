@@ -1,8 +1,11 @@
-"""Takes blocks of machine code apart, as far as counting needs: how many instructions, which multiply."""
+"""Takes blocks of machine code apart, as far as counting needs: how many instructions, which multiply, and
+the clock cycles of cores that have a table of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from spikepress.tools.cycles import NONE, Cycles, Timing, thumb_cycles
 
 SOFT = frozenset(
     {
@@ -25,22 +28,38 @@ SOFT = frozenset(
 
 @dataclass(frozen=True)
 class Block:
-    """A run of code without a jump into it: its instructions, and those that multiply or divide."""
+    """A run of code without a jump into it: its instructions, those that multiply or divide, and its cycles
+    when its last instruction is no branch that is taken. ``taken``: what such a branch adds."""
 
     instructions: int
     multiplies: int
+    cycles: Cycles = NONE
+    taken: Cycles = NONE
 
 
-def take_apart(code: bytes, family: str) -> Block:
-    """Count the instructions of a block of Thumb (``arm``) or RISC-V (``riscv``) code."""
+def take_apart(code: bytes, family: str, timing: Timing | None = None) -> Block:
+    """Count the instructions of a block of Thumb (``arm``) or RISC-V (``riscv``) code; no cycles without
+    ``timing``, which only Thumb has."""
     step = _thumb if family == "arm" else _riscv
-    at = count = multiplies = 0
+    at = count = multiplies = last = 0
+    cycles = NONE
     while at < len(code):
         size, multiply = step(code, at)
-        at += size
+        if timing is not None:
+            cycles += thumb_cycles(_half(code, at), _half(code, at + 2) if size == 4 else None, timing)
+        last, at = at, at + size
         count += 1
         multiplies += multiply
-    return Block(count, multiplies)
+    branches = timing is not None and count > 0 and _is_conditional(code[last:])
+    return Block(count, multiplies, cycles, timing.taken if branches and timing else NONE)
+
+
+def _is_conditional(code: bytes) -> bool:
+    """Whether a Thumb instruction is a branch that may not be taken."""
+    first = _half(code, 0)
+    if len(code) == 4:
+        return first & 0xF800 == 0xF000 and _half(code, 2) & 0xD000 == 0x8000 and first & 0x0380 != 0x0380
+    return (first >> 12 == 0b1101 and first >> 9 != 0b1101111) or first & 0xF500 == 0xB100
 
 
 def _half(code: bytes, at: int) -> int:

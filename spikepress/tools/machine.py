@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from spikepress.tools.cycles import Cycles
 from spikepress.tools.elf import Image
 
 Stub = Callable[["Machine"], int | None]
@@ -24,8 +25,8 @@ class Count:
     multiplies: int = 0
     soft_multiplies: int = 0
     """Calls of library functions that multiply or divide."""
-    cycles: int | None = None
-    """Exact ones, of an emulator that keeps the core's own time; None: it keeps none."""
+    cycles: Cycles | None = None
+    """Clock cycles with memory that never waits; None on a core whose maker publishes none."""
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def test_an_unwritable_folder_is_one_sentence(tmp_path):
     [
         ((), "--device"),
         (("--device", "z80"), "atmega328p"),
-        (("--device", "atmega328p", "--latency", "5"), "cost model"),
+        (("--device", "ch32v003", "--latency", "5"), "cost model"),
         (("--flash", "32X"), "32KiB"),
         (("--flash", "0"), "flash_bytes"),
         (("--device", "atmega328p"), "spikepress train"),

@@ -11,8 +11,8 @@ import pytest
 from exporter import graph_file
 from runtime.errors import ConfigError, DataError
 from spikepress.comparing import compare
+from spikepress.flows import worst_synops
 from spikepress.reference_sizes import FORMATS
-from spikepress.worst_case import worst_synops
 from tests.builders.programs import mlp
 
 MATRIX = np.array([[0, 3, 0, -1], [0, 0, 0, 0], [2, 0, 0, 0]], np.int32)

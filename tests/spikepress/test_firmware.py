@@ -117,14 +117,29 @@ def test_the_time_of_an_avr_is_exact_and_its_own(tmp_path: Path) -> None:
     found, again = emulated(folder), emulated(folder)
     assert found.cycles is not None
     assert found.cycles == again.cycles
-    assert found.min_instructions < found.cycles[1] <= found.cycles[0] <= found.cycles[2]
-    assert found.worst_step_instructions < found.cycles[3]
-    assert found.as_json()["ms"] == found.cycles[0] / 16_000
+    assert found.min_instructions < found.cycles.least[0] <= found.cycles.mean[0] <= found.cycles.most[0]
+    assert found.worst_step_instructions < found.cycles.worst_step[0]
+    assert found.cycles.mean[0] == found.cycles.mean[1]
+    assert found.as_json()["ms"] == [found.cycles.mean[0] / 16_000] * 2
     assert "ms at 16 MHz" in found.sentence
 
 
-def test_cores_whose_emulator_keeps_no_time_say_so(tmp_path: Path) -> None:
-    found = emulated(written(network(), tmp_path))
+def test_the_time_of_a_cortex_m_comes_from_its_makers_table(tmp_path: Path) -> None:
+    """From one to two cycles an instruction on a Cortex-M0, within bounds on a Cortex-M4."""
+    (tmp_path / "m0").mkdir()
+    (tmp_path / "m4").mkdir()
+    exact = emulated(written(network(), tmp_path / "m0", "stm32f030r8"))
+    assert exact.cycles is not None
+    assert exact.cycles.mean[0] == exact.cycles.mean[1]
+    assert exact.mean_instructions < exact.cycles.mean[0] < 2 * exact.mean_instructions
+    wide = emulated(written(network(), tmp_path / "m4", "stm32f411"))
+    assert wide.cycles is not None
+    assert wide.mean_instructions <= wide.cycles.mean[0] < wide.cycles.mean[1]
+    assert " to " in wide.sentence
+
+
+def test_a_core_without_published_cycles_has_no_time(tmp_path: Path) -> None:
+    found = emulated(written(network(), tmp_path, "ch32v003"))
     assert found.cycles is None
     assert found.as_json()["cycles"] is None
 

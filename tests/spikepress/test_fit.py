@@ -11,15 +11,23 @@ from exporter.plan import PlanOptions, Queues, plan
 from runtime import container
 from runtime.errors import ConfigError
 from spikepress.catalog import Device, Kind, Resource, Status, device, devices
+from spikepress.estimate import Known
 from spikepress.fit_verdict import FitBudget, Layout, Model, decide, front, judge, nearest
 from spikepress.fitting import Limits, budget_of
+from spikepress.latency import Clock, clock_of
 from spikepress.needs import CODE_BYTES, STACK_BYTES
 from spikepress.proposal import smallest_device
 from spikepress.recipe import Column, Lattice, Recipe
 from spikepress.search import Search
+from spikepress.workshop import program_of
 from tests.spikepress.fit_nets import LATTICE, NETS, SMALL_LATTICE, workshop
 
 FLASH, RAM = Resource.FLASH, Resource.RAM
+
+
+def timed(shop):
+    """The workshop, knowing what its network takes as it was trained."""
+    return replace(shop, known=Known(1.0, shop.measured(program_of(shop.source.net), None)))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +37,7 @@ def shop_of(tmp_path_factory):
 
     def get(name):
         if name not in known:
-            shop = workshop(name, tmp_path_factory.mktemp("models"))
+            shop = timed(workshop(name, tmp_path_factory.mktemp("models")))
             able = [recipe for recipe in SMALL_LATTICE.every() if shop.estimate(recipe) is not None]
             known[name] = (shop, {recipe: shop.make(recipe) for recipe in able})
         return known[name]
@@ -46,18 +54,32 @@ def synthetic_device(draw, models, number):
     if draw.random() < 0.4:
         limits[FLASH] = int(draw.uniform(0.93, 1.01) * min(model.flash for model in models))
     reserved = {FLASH: 0, RAM: int(draw.integers(0, 9))}
-    return Device(f"d{number}", "-", Kind.MCU, "-", 1, limits, reserved, "synthetic", Status.GENERAL)
+    return Device(
+        f"d{number}",
+        "-",
+        Kind.MCU,
+        "Cortex-M0",
+        8,
+        limits,
+        reserved,
+        "synthetic",
+        Status.GENERAL,
+        wait_states=1,
+    )
 
 
 def budgets(models, count, seed):
-    """Synthetic devices; some ask for few additions as well, some for accuracy, some are of the catalogue."""
+    """Synthetic devices; some ask for few additions as well, some for accuracy, some for a short time, some
+    are of the catalogue."""
     draw = np.random.default_rng(seed)
     found = []
     for number in range(count):
         synops = float(draw.uniform(0.5, 1.5)) * min(m.synops for m in models) if number % 4 == 1 else None
         accuracy = float(np.median([m.accuracy for m in models])) if number % 4 == 2 else 0.0
         part = synthetic_device(draw, models, number)
-        found.append(FitBudget.of_device(part, synops=synops, accuracy=accuracy))
+        fastest = min(clock_of(part).span(m.layouts[0].work).high for m in models)
+        time = float(draw.uniform(0.7, 3.0)) * fastest if number % 4 == 3 else None
+        found.append(FitBudget.of_device(part, synops=synops, accuracy=accuracy, latency_ms=time))
     return [*found, FitBudget.of_device(device("ice40up5k")), FitBudget.of_device(device("xylo-a2"))]
 
 
@@ -87,7 +109,7 @@ def test_verdicts_equal_trying_everything_over_five_networks_and_fourteen_budget
 
 @pytest.mark.long
 def test_verdicts_equal_trying_everything_with_every_axis(tmp_path):
-    shop = workshop("wide", tmp_path)
+    shop = timed(workshop("wide", tmp_path))
     able = [recipe for recipe in LATTICE.every() if shop.estimate(recipe) is not None]
     models = {recipe: shop.make(recipe) for recipe in able}
     found = budgets([*models.values()], 60, 9)
@@ -155,6 +177,18 @@ def test_the_first_schedule_that_fits_is_taken():
     assert not judge(model(), FitBudget("b", {FLASH: 1_000, RAM: 89})).fits
 
 
+CLOCK = Clock("core", 1, 0, {"piece": (900.0, 1_000.0)}, {})
+
+
+@pytest.mark.parametrize(("times", "fits"), [(2.0, True), (2.01, False), (None, False)])
+def test_the_high_bound_of_the_mean_time_must_be_within_the_limit(times, fits):
+    budget = FitBudget("b", {FLASH: 1_000}, latency_ms=2.0, clock=CLOCK)
+    made = model()
+    work = None if times is None else {"piece": times}
+    made = replace(made, layouts=tuple(replace(x, work=work) for x in made.layouts))
+    assert judge(made, budget).fits == fits
+
+
 @pytest.mark.parametrize("change", [{"flash": 1_001}, {"ram": 111}, {"synops": 10.5}, {"accuracy": 0.89}])
 def test_one_more_of_anything_is_no(change):
     budget = FitBudget("b", {FLASH: 1_000, RAM: 100}, synops=10.0, accuracy=0.9)
@@ -189,8 +223,11 @@ def test_the_nearest_is_the_most_accurate_that_fits_else_the_least_too_large():
         (None, Limits(synops=float("nan")), "nan"),
         (None, Limits(flash=1, accuracy=1.5), "1.5"),
         ("z80", Limits(), "z80"),
-        ("atmega328p", Limits(latency_ms=10), "cost model"),
-        (None, Limits(flash=1, latency_ms=10), "cost model"),
+        ("ch32v003", Limits(latency_ms=10), "cost model"),
+        ("rp2040", Limits(latency_ms=10), "wait states"),
+        ("stm32f030r8", Limits(latency_ms=0), "--latency"),
+        ("stm32f030r8", Limits(latency_ms=float("nan")), "--latency"),
+        (None, Limits(flash=1, latency_ms=10), "--device"),
     ],
 )
 def test_limits_that_cannot_be_are_one_sentence(device_name, limits, words):
