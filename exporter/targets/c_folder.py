@@ -46,7 +46,7 @@ def folder(firmware: Firmware, board: Board, sample: NDArray[np.int32] | None = 
         raise DataError(f"self-test sample: found shape {frames.shape}, expected {(steps, *shape)}")
     files = sources(firmware)
     files |= {f"test/{name}": text for name, text in watchers(firmware).items()}
-    for name in ("main.c", "board.h", "board.c", "link.ld", "Makefile", "README.md"):
+    for name in ("main.c", "board.h", "board.c", "link.ld", "Makefile", "CMakeLists.txt", "README.md"):
         files[name] = render(f"{name}.j2", context)
     files["start.c"] = start_code(board.core)
     files["test/selftest.c"] = render("selftest.c.j2", {**context, **_expected(firmware, frames)})
