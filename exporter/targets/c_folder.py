@@ -17,6 +17,8 @@ from runtime.errors import DataError
 from runtime.trace import Trace
 
 OPTIMIZE = "-O2"
+BOARD = ("main.c", "board.h", "board.c", "link.ld")
+BUILDS = ("Makefile", "CMakeLists.txt", "library.json")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def folder(firmware: Firmware, board: Board, sample: NDArray[np.int32] | None = 
         raise DataError(f"self-test sample: found shape {frames.shape}, expected {(steps, *shape)}")
     files = sources(firmware)
     files |= {f"test/{name}": text for name, text in watchers(firmware).items()}
-    for name in ("main.c", "board.h", "board.c", "link.ld", "Makefile", "CMakeLists.txt", "README.md"):
+    for name in (*BOARD, *BUILDS, "README.md"):
         files[name] = render(f"{name}.j2", context)
     files["start.c"] = start_code(board.core)
     files["test/selftest.c"] = render("selftest.c.j2", {**context, **_expected(firmware, frames)})
