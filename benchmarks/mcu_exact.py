@@ -55,7 +55,7 @@ def exact(name: str, run: str, leg: str, count: int, options: PlanOptions = STEP
 
 
 def _runner(program: Program, leg: str, options: PlanOptions) -> Callable[..., Trace]:
-    firmware = describe(program, plan(program, options))
+    firmware = describe(program, plan(program, options), pairs=True)
     if leg != "host":
         return Watched(firmware, CORES[leg]).run
     built = build_host(firmware)

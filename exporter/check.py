@@ -103,6 +103,10 @@ def _check_input(spec: InputSpec) -> None:
         raise ModelError(
             f"input: found signed or constant {spec.coding.value} coding, expected direct coding"
         )
+    if spec.sample_shift != 0 and (spec.coding is not Coding.DIRECT or spec.signed or spec.sample_shift < 0):
+        raise ModelError(
+            f"input: found sample_shift {spec.sample_shift}, expected 0, or more for unsigned direct input"
+        )
 
 
 def _check_finite(name: str, what: str, values: NDArray[np.generic]) -> None:

@@ -287,7 +287,7 @@ def _queue(program: Program, number: int, options: PlanOptions) -> Iterator[Buff
 
 def _frame(program: Program) -> tuple[int, int]:
     """Bytes of a step of direct input, and their alignment."""
-    width = _whole_bytes(program.input.bits + program.input.signed)
+    width = _whole_bytes(program.input.bits + program.input.sample_shift + program.input.signed)
     return n_neurons(program.populations[0]) * width, _alignment(width)
 
 

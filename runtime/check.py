@@ -63,6 +63,7 @@ def check_input(spec: InputSpec) -> None:
         ("n_steps", spec.n_steps, 1, MAX_STEPS),
         ("bits", spec.bits, 1, MAX_INPUT_BITS),
         ("sample_bits", spec.sample_bits, 1, MAX_INPUT_BITS),
+        ("sample_shift", spec.sample_shift, 0, MAX_INPUT_BITS - spec.bits),
         ("delta", spec.delta, 1, (1 << 31) - 1),
         ("seed", spec.seed, 0, (1 << 32) - 1),
         ("step_us", spec.step_us, 1, (1 << 31) - 1),
@@ -77,6 +78,8 @@ def check_input(spec: InputSpec) -> None:
     require(
         direct or not spec.constant, "input", f"constant {spec.coding.value} input", "constant direct only"
     )
+    whole = spec.sample_shift == 0 or (direct and not spec.signed)
+    require(whole, "input sample_shift", spec.sample_shift, "0 but for unsigned direct input")
     binary = spec.coding in (Coding.RATE, Coding.LATENCY)
     require(not binary or spec.bits == 1, "input bits", spec.bits, f"1 for {spec.coding.value} coding")
     even = spec.coding is not Coding.DELTA or math.prod(spec.shape) % 2 == 0

@@ -24,8 +24,8 @@ def encode_input(x: NDArray[np.integer], spec: InputSpec, first_sample: int = 0)
     """Input (steps, samples, *spec.shape) of raw samples ``x``, whose shape depends on the coding.
 
     Events: (samples, steps, *shape) in 0..2^bits - 1. Direct: (samples, *shape) where constant, else
-    (samples, steps, *shape), of magnitude below 2^bits. Rate and latency: (samples, *shape) in
-    0..2^sample_bits - 1. Delta: (samples, steps, features), signed. ``first_sample`` is the number of
+    (samples, steps, *shape), of magnitude below 2^(bits + sample_shift). Rate and latency: (samples, *shape)
+    in 0..2^sample_bits - 1. Delta: (samples, steps, features), signed. ``first_sample`` is the number of
     the first sample in its data set: rate coding draws by it. A constant input comes back as a read-only
     view that repeats one frame. ``DataError`` names a shape, type or value that does not fit.
     """
@@ -63,8 +63,9 @@ def _events(x: Samples, spec: InputSpec, first_sample: int) -> Coded:
 
 
 def _direct(x: Samples, spec: InputSpec, first_sample: int) -> Coded:
-    highest = (1 << spec.bits) - 1
+    highest = (1 << spec.bits + spec.sample_shift) - 1
     _check_range(x, -highest if spec.signed else 0, highest, spec)
+    x = x >> spec.sample_shift
     if not spec.constant:
         return _steps_first(_shaped(x, (spec.n_steps, *spec.shape), spec))
     frame = _shaped(x, spec.shape, spec).astype(np.int32)

@@ -180,6 +180,9 @@ class InputSpec:
     constant: bool = False
     """Direct input only: the same values at every step, so its currents are computed once a sample."""
     sample_bits: int = 8
+    sample_shift: int = 0
+    """Unsigned direct input only: the lowest bits of a raw sample that are dropped, so that a sample of
+    ``bits + sample_shift`` bits reaches the network as ``sample >> sample_shift``."""
     delta: int = 1
     """Delta coding only: the change of the raw sample, in its integer units, that makes one event."""
     seed: int = 1

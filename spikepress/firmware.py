@@ -104,15 +104,19 @@ def fitting(program: Program, board: Board, options: FirmwareOptions) -> Firmwar
     that overflows, and the smallest listed part that would hold it."""
     from exporter.plan import plan
     from exporter.targets.c_source import describe
+    from spikepress.needs import CODE_BYTES, STACK_BYTES
 
     found = [describe(program, plan(program, schedule), options.name) for schedule in _fastest_first(program)]
+    words = [one for one in found if one.by_rows and board.core.family != "avr"]
+    paired = [describe(program, one.plan, options.name, pairs=True) for one in words]
     smallest = min(found, key=lambda firmware: firmware.ram_bytes)
     _check_reach(smallest, board)
     if smallest.data_bytes > board.flash_bytes:
         raise _too_large(board, smallest, ".net_data", smallest.data_bytes, board.flash_bytes, options)
     if smallest.ram_bytes > board.ram_bytes:
         raise _too_large(board, smallest, ".bss", smallest.ram_bytes, board.ram_bytes, options)
-    return next((f for f in found if f.ram_bytes + _stack() <= board.ram_bytes), smallest)
+    roomy = [one for one in paired if one.paired and one.data_bytes + CODE_BYTES <= board.flash_bytes]
+    return next((f for f in [*roomy, *found] if f.ram_bytes + STACK_BYTES <= board.ram_bytes), smallest)
 
 
 def _fastest_first(program: Program) -> Sequence[PlanOptions]:
@@ -147,12 +151,6 @@ def _check_reach(firmware: Firmware, board: Board) -> None:
             f"device {board.name}: found {firmware.data_bytes:,} bytes of constants, expected at most"
             f" {near:,}, which 16-bit pointers reach"
         )
-
-
-def _stack() -> int:
-    from spikepress.needs import STACK_BYTES
-
-    return STACK_BYTES
 
 
 def _too_large(
@@ -213,7 +211,9 @@ def read_folder(path: str | Path) -> Folder:
             )
     told = read_json(where / REPORT)
     program = container.read(where / PROGRAM)
-    firmware = describe(program, plan(program, _options(told, where)), str(told["name"]))
+    firmware = describe(
+        program, plan(program, _options(told, where)), str(told["name"]), pairs=told.get("pairs") is True
+    )
     names = [f for f in where.iterdir() if f.suffix in (".c", ".h", ".ld")]
     return Folder(
         where, firmware, _board(told, where), {f.name: f.read_text(encoding="utf-8") for f in names}

@@ -1,4 +1,4 @@
-"""Light augmentation of raw integer samples: whole-pixel shifts, mirrors, shifts in time, amplitude."""
+"""Light augmentation of raw integer samples: affine maps, shifts in space and time, mirrors, amplitude."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trainer.affine import affine
 
 Samples = NDArray[Any]
 
@@ -21,9 +23,14 @@ class Augmentation:
     low: int = 0
     high: int = 255
     flip: bool = False
+    rotate_degrees: float = 0.0
+    stretch: float = 0.0
+    shear: float = 0.0
 
     def __call__(self, x: Samples, draw: np.random.Generator) -> Samples:
         """A changed copy of ``x`` (n, *sample shape), or ``x`` when there is nothing to change."""
+        if self.rotate_degrees or self.stretch or self.shear:
+            x = affine(x, self.rotate_degrees, self.stretch, self.shear, draw)
         if self.pixels:
             for axis in (-2, -1):
                 x = shifted(x, axis, draw.integers(-self.pixels, self.pixels + 1, len(x)), fill=True)

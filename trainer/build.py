@@ -100,15 +100,18 @@ def input_spec(config: InputConfig, info: DatasetInfo) -> InputSpec:
     shape = _shape(config, info)
     top = max(abs(info.low), abs(info.high), 1)
     counts = config.coding is not Coding.DIRECT
+    bits = _bits(config, info)
+    shift = max(info.bits - bits, 0) if config.coding is Coding.DIRECT and not info.signed else 0
     return InputSpec(
         shape=shape,
         coding=config.coding,
         n_steps=n_steps,
-        bits=_bits(config, info),
-        scale=config.scale if config.scale is not None else (1.0 if counts else 1.0 / top),
+        bits=bits,
+        scale=config.scale if config.scale is not None else (1.0 if counts else 1.0 / max(top >> shift, 1)),
         signed=config.coding is Coding.DIRECT and info.signed,
         constant=config.coding is Coding.DIRECT and not info.has_time,
         sample_bits=info.bits,
+        sample_shift=shift,
         delta=config.delta,
         seed=config.seed,
         step_us=config.step_us,
@@ -145,7 +148,12 @@ def _bits(config: InputConfig, info: DatasetInfo) -> int:
     if config.coding in (Coding.RATE, Coding.LATENCY):
         return 1
     if config.bits is not None:
-        fits = config.coding is Coding.DELTA or config.bits >= info.bits
-        require(fits, "input.bits", config.bits, f"at least the {info.bits} bits of the data set")
+        cut = config.coding is Coding.DELTA or (config.coding is Coding.DIRECT and not info.signed)
+        require(
+            cut or config.bits >= info.bits,
+            "input.bits",
+            config.bits,
+            f"at least the {info.bits} bits of the data set",
+        )
         return config.bits
     return 1 if config.coding is Coding.DELTA else info.bits

@@ -65,9 +65,10 @@ def _check_range(x: Samples, low: int, high: int, spec: InputSpec) -> None:
 
 
 def direct(x: Samples, spec: InputSpec, indices: Indices) -> Tensor:
-    """The sample's own integers, at every step or step by step."""
-    high = (1 << spec.bits) - 1
+    """The sample's integers less their ``spec.sample_shift`` lowest bits, at every step or step by step."""
+    high = (1 << spec.bits + spec.sample_shift) - 1
     _check_range(x, -high if spec.signed else 0, high, spec)
+    x = x >> spec.sample_shift
     if spec.constant:
         return hold(_numbers(_per_sample(x, spec)), spec.n_steps)
     return _numbers(_per_step(x, spec))

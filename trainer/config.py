@@ -120,6 +120,12 @@ class TrainConfig:
     """Augmentation: whole-pixel shifts of images by up to this many rows and columns."""
     flip: bool = False
     """Augmentation: every second image, by chance, left and right exchanged."""
+    rotate_degrees: float = 0.0
+    """Augmentation: images turned by up to this."""
+    stretch: float = 0.0
+    """Augmentation: each axis of images stretched by up to 1 ± this."""
+    shear: float = 0.0
+    """Augmentation: rows of images sheared by up to this many pixels a row."""
     shift_steps: int = 0
     """Augmentation: shifts of sequences by up to this many steps."""
     amplitude_jitter: float = 0.0
@@ -140,6 +146,10 @@ class TrainConfig:
         require(
             0 <= self.amplitude_jitter < 1, "train.amplitude_jitter", self.amplitude_jitter, "0 to below 1"
         )
+        for key in ("stretch", "shear"):
+            require(0 <= getattr(self, key) < 1, f"train.{key}", getattr(self, key), "0 to below 1")
+        turned = self.rotate_degrees
+        require(0 <= turned <= 180, "train.rotate_degrees", turned, "0 to 180")
         for key in ("weight_decay", "gradient_clip", "temperature", "activity_penalty", "leak_lr_factor"):
             require(getattr(self, key) >= 0, f"train.{key}", getattr(self, key), "0 or more")
         for key in ("shift_pixels", "shift_steps", "threads", "seed"):

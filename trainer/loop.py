@@ -297,8 +297,16 @@ def make_loss(net: SpikingNet, y: NDArray[Any], config: Config) -> Loss:
 def augmentation(net: SpikingNet, config: Config) -> Augmentation:
     """The augmentation of ``config.train``, within the range of the net's raw samples."""
     spec, train = net.input, config.train
-    high = (1 << max(spec.bits, spec.sample_bits)) - 1
+    high = (1 << max(spec.bits + spec.sample_shift, spec.sample_bits)) - 1
     low = -high if spec.signed else 0
     return Augmentation(
-        train.shift_pixels, train.shift_steps, train.amplitude_jitter, low, high, flip=train.flip
+        train.shift_pixels,
+        train.shift_steps,
+        train.amplitude_jitter,
+        low,
+        high,
+        flip=train.flip,
+        rotate_degrees=train.rotate_degrees,
+        stretch=train.stretch,
+        shear=train.shear,
     )

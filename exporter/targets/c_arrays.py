@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.targets.c_pairs import words
 from runtime.parameters import PARAMETERS, parameter_arrays
 from runtime.program import EncodedMatrix, NeuronPopulation, Program
 from runtime.spec import Fire, Reset
@@ -42,9 +43,10 @@ class Array:
     lines: tuple[str, ...]
 
 
-def arrays_of(program: Program, prefix: str) -> tuple[Array, ...]:
-    """Every array the firmware holds, widest items first, so that nothing is lost to alignment."""
-    found = [*_tables(program, prefix), *_parameters(program, prefix)]
+def arrays_of(program: Program, prefix: str, paired: frozenset[int] = frozenset()) -> tuple[Array, ...]:
+    """Every array the firmware holds, widest items first, so that nothing is lost to alignment. The tables
+    of the projections ``paired`` are words of two weights."""
+    found = [*_tables(program, prefix, paired), *_parameters(program, prefix)]
     return tuple(sorted(found, key=lambda array: -array.align))
 
 
@@ -53,10 +55,15 @@ def is_empty(table: EncodedMatrix) -> bool:
     return any(table.arrays[name].size == 0 for name in CONTENT if name in table.arrays)
 
 
-def _tables(program: Program, prefix: str) -> Iterator[Array]:
+def _tables(program: Program, prefix: str, paired: frozenset[int]) -> Iterator[Array]:
+    joined = {program.projections[number].table: program.projections[number] for number in paired}
     for number, table in enumerate(program.tables):
         users = " + ".join(p.name for p in program.projections if p.table == number)
         if is_empty(table):
+            continue
+        if number in joined:
+            what = f"weights of {users} (pairs of 16 bits)"
+            yield _array(f"{prefix}_t{number}_weights", words(program, joined[number]), what)
             continue
         for name, values in table.arrays.items():
             if name not in BAKED and values.size:

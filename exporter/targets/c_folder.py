@@ -80,6 +80,7 @@ def report(firmware: Firmware, board: Board) -> Mapping[str, Any]:
         "data_bytes": firmware.data_bytes,
         "ram_struct_bytes": firmware.ram_bytes,
         "schedule": plan.options.sentence,
+        "pairs": bool(firmware.paired),
         "arrays": [{"name": a.name, "bytes": a.bytes, "what": a.what} for a in firmware.arrays],
         "ram": [
             {"layer": b.layer, "kind": b.kind, "bytes": b.bytes, "offset": b.offset} for b in plan.buffers

@@ -25,8 +25,12 @@ class Taps:
     direct: bool
     """Whether a tap's weights are read where they lie; else a whole row of the table is walked."""
     unrolled: bool
+    paired: bool
+    """Whether a word holds the sums, and another the weights, of two outputs (``c_pairs``)."""
     channel: str
-    """C expression: where a channel's weights begin, in bytes of the stream or in weights."""
+    """C expression: where a channel's weights begin, in bytes of the stream, in weights or in words."""
+    word: str
+    """C expression: where the words of a tap begin, of weights in pairs."""
     top: str
     """C expression: where row ``y`` of the source begins, in bytes or in values of one channel."""
     tap: str
@@ -64,14 +68,20 @@ class Layer:
 
 
 def layers_of(
-    program: Program, neurons: tuple[Neurons, ...], synapses: tuple[Synapse, ...], arithmetic: Arithmetic
+    program: Program,
+    neurons: tuple[Neurons, ...],
+    synapses: tuple[Synapse, ...],
+    paired: frozenset[int],
+    arithmetic: Arithmetic,
 ) -> tuple[Layer, ...]:
-    """Every layer, in running order."""
+    """Every layer, in running order; the projections ``paired`` add two outputs at once."""
     into = {synapse.post: synapse for synapse in synapses}
-    return tuple(_layer(program, one, into[one.number], arithmetic) for one in neurons)
+    return tuple(_layer(program, one, into[one.number], paired, arithmetic) for one in neurons)
 
 
-def _layer(program: Program, neurons: Neurons, synapse: Synapse, arithmetic: Arithmetic) -> Layer:
+def _layer(
+    program: Program, neurons: Neurons, synapse: Synapse, paired: frozenset[int], arithmetic: Arithmetic
+) -> Layer:
     rows = rows_of(program, neurons.number)
     source = rows_of(program, synapse.pre) if synapse.pre else None
     return Layer(
@@ -79,7 +89,7 @@ def _layer(program: Program, neurons: Neurons, synapse: Synapse, arithmetic: Ari
         rows=rows,
         synapse=synapse,
         source=source,
-        taps=_taps(program, synapse, source, arithmetic),
+        taps=_taps(program, synapse, source, synapse.number in paired, arithmetic),
         once=synapse.once,
         out_row=arithmetic.times("row", rows.width * rows.place_bytes),
         out_step=arithmetic.times("step", rows.step_bytes),
@@ -89,13 +99,16 @@ def _layer(program: Program, neurons: Neurons, synapse: Synapse, arithmetic: Ari
     )
 
 
-def _taps(program: Program, synapse: Synapse, source: Rows | None, arithmetic: Arithmetic) -> Taps | None:
+def _taps(
+    program: Program, synapse: Synapse, source: Rows | None, paired: bool, arithmetic: Arithmetic
+) -> Taps | None:
     conv = program.projections[synapse.number].synapses
     if not isinstance(conv, ConvSynapses):
         return None
     table = synapse.table
     direct = table.encoding == "dense"
-    stride = table.columns * table.bits
+    stride = table.columns // 2 if paired else (table.columns * table.bits + 7) // 8
+    half = conv.out_shape[0] // 2
     width = conv.in_shape[2]
     return Taps(
         side=conv.in_shape,
@@ -103,8 +116,10 @@ def _taps(program: Program, synapse: Synapse, source: Rows | None, arithmetic: A
         stride=conv.stride,
         padding=conv.padding,
         direct=direct,
-        unrolled=conv.out_shape[0] <= MOST_UNROLLED,
-        channel=arithmetic.times("c", (stride + 7) // 8) if direct else "",
+        unrolled=(half if paired else conv.out_shape[0]) <= MOST_UNROLLED,
+        paired=paired,
+        channel=arithmetic.times("c", stride) if direct else "",
+        word=arithmetic.times("(tap + kx)", half) if paired else "",
         top=arithmetic.times("y", width * source.place_bytes if source else width),
         tap=arithmetic.times("ky", conv.kernel[1]),
         down=arithmetic.times("row", conv.stride[0]),

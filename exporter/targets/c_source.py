@@ -22,6 +22,7 @@ from exporter.targets.c_arithmetic import Arithmetic
 from exporter.targets.c_arrays import Array, arrays_of
 from exporter.targets.c_memory import Memory, Role, memory_of
 from exporter.targets.c_neurons import Gate, Neurons, gate_of, neurons_of
+from exporter.targets.c_pairs import is_paired
 from exporter.targets.c_rows import Layer, layers_of
 from exporter.targets.c_synapses import Source, Synapse, source_of, synapse_of
 from runtime.check import check_program
@@ -52,6 +53,8 @@ class Firmware:
     arithmetic: Arithmetic
     layers: tuple[Layer, ...]
     """How each population runs where the schedule goes row by row; else nothing."""
+    paired: frozenset[int]
+    """Projections that add two outputs at once."""
 
     @property
     def by_rows(self) -> bool:
@@ -68,8 +71,11 @@ class Firmware:
         return self.memory.bytes
 
 
-def describe(program: Program, plan: MemoryPlan, name: str = "snn") -> Firmware:
+def describe(program: Program, plan: MemoryPlan, name: str = "snn", pairs: bool = False) -> Firmware:
     """The firmware of a checked program under a schedule.
+
+    With ``pairs`` convolutions that go row by row add two outputs at once where 16 bits hold every sum, for
+    four bytes of flash a pair of weights.
 
     ``ConfigError`` for a name that is no C prefix; ``UnsupportedError`` names all that the C code lacks.
     """
@@ -93,12 +99,17 @@ def describe(program: Program, plan: MemoryPlan, name: str = "snn") -> Firmware:
         if isinstance(population, NeuronPopulation)
     )
     by_rows = plan.options.order is Order.ROWS
+    paired = frozenset(
+        s.number
+        for s in synapses
+        if pairs and by_rows and is_paired(program, program.projections[s.number], s.left)
+    )
     return Firmware(
         prefix=name,
         program=program,
         plan=plan,
         memory=memory,
-        arrays=arrays_of(program, name),
+        arrays=arrays_of(program, name, paired),
         synapses=tuple(synapses),
         neurons=neurons,
         gates=tuple(
@@ -107,8 +118,9 @@ def describe(program: Program, plan: MemoryPlan, name: str = "snn") -> Firmware:
             if isinstance(population, GatePopulation)
         ),
         input=source_of(program, 0, memory, queues),
+        paired=paired,
         arithmetic=arithmetic,
-        layers=layers_of(program, neurons, tuple(synapses), arithmetic) if by_rows else (),
+        layers=layers_of(program, neurons, tuple(synapses), paired, arithmetic) if by_rows else (),
     )
 
 
@@ -118,7 +130,7 @@ def _refuse(program: Program, plan: MemoryPlan) -> None:
     found = []
     if spec.coding not in CODINGS:
         found.append(f"{spec.coding.value} coding")
-    if spec.coding is Coding.DIRECT and spec.bits + spec.signed > MOST_FRAME_BITS:
+    if spec.coding is Coding.DIRECT and spec.bits + spec.sample_shift + spec.signed > MOST_FRAME_BITS:
         found.append(f"signed direct input of {spec.bits} bits")
     if plan.options.order is Order.LAYERS:
         found.append(f"the schedule {plan.options.order.value}")
@@ -272,7 +284,7 @@ def _clears(firmware: Firmware) -> bool:
 
 def _input_sentence(firmware: Firmware) -> str:
     spec = firmware.program.input
-    highest = (1 << spec.bits) - 1
+    highest = (1 << spec.bits + spec.sample_shift) - 1
     if spec.coding is Coding.EVENTS:
         kind = "events" if spec.bits == 1 else f"events with a payload of 1 to {highest}"
         return f"{kind}, pushed before each step."

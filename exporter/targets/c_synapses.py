@@ -47,6 +47,8 @@ class Source:
     signed: bool
     back: int
     """Bytes before the newest slot, for a delay."""
+    dropped: int = 0
+    """Lowest bits of a frame's values that the network does not see."""
 
     @property
     def graded(self) -> bool:
@@ -230,7 +232,10 @@ def source_of(program: Program, number: int, memory: Memory, queues: Queues, del
     kind = "frame" if frame else "trains" if trains else "list" if queues is Queues.LISTS else "planes"
     signed = frame is not None and program.input.signed
     back = 0 if is_constant_frame(program, number) else delay * member.slot_bytes
-    return Source(kind, member, n_neurons(population), payload_bits(program, population), signed, back)
+    dropped = program.input.sample_shift if frame is not None else 0
+    return Source(
+        kind, member, n_neurons(population), payload_bits(program, population), signed, back, dropped
+    )
 
 
 def is_constant_frame(program: Program, number: int) -> bool:

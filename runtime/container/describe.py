@@ -52,7 +52,8 @@ def sections(program: Program) -> list[Stored]:
 
 
 def _input(spec: InputSpec) -> Described:
-    return {
+    shifted: Described = {"sample_shift": int(spec.sample_shift)} if spec.sample_shift else {}
+    return shifted | {
         "shape": _numbers(spec.shape),
         "coding": spec.coding.value,
         "n_steps": int(spec.n_steps),

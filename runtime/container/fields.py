@@ -107,6 +107,15 @@ class Fields:
     def integer(self, name: str) -> int:
         return self._typed(name, self.take(name), int, "a whole number")
 
+    def positive_or_absent(self, name: str) -> int:
+        """A whole number that is written only where it is not 0; 0 where it is missing."""
+        if name not in self._left:
+            return 0
+        found = self.integer(name)
+        if found < 1:
+            raise FormatError(f"{self.place}.{name}: found {found}, expected 1 or more, or no such field")
+        return found
+
     def flag(self, name: str) -> bool:
         found = self.take(name)
         if not isinstance(found, bool):

@@ -99,6 +99,7 @@ def _input(fields: Fields) -> InputSpec:
         signed=fields.flag("signed"),
         constant=fields.flag("constant"),
         sample_bits=fields.integer("sample_bits"),
+        sample_shift=fields.positive_or_absent("sample_shift"),
         delta=fields.integer("delta"),
         seed=fields.integer("seed"),
         step_us=fields.integer("step_us"),

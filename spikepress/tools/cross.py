@@ -32,9 +32,11 @@ def build_for_core(files: Mapping[str, str], core: Core, *flags: str) -> Path:
     return build(files, (*tools.flags(core), OPTIMIZE, *flags, *LINK), "firmware.elf", tools.compiler)
 
 
-def run_on_core(program: Program, core: Core, coded: Coded, options: PlanOptions | None = None) -> Trace:
+def run_on_core(
+    program: Program, core: Core, coded: Coded, options: PlanOptions | None = None, *, pairs: bool = False
+) -> Trace:
     """Trace of ``program`` as C on an emulated core, on coded input (steps, samples, *shape)."""
-    firmware = describe(program, plan(program, options or PlanOptions()))
+    firmware = describe(program, plan(program, options or PlanOptions()), pairs=pairs)
     watched = Watched(firmware, core)
     return watched.run(coded)
 

@@ -23,9 +23,11 @@ Coded = NDArray[np.integer]
 Whole = NDArray[np.int32]
 
 
-def run_program(program: Program, coded: Coded, options: PlanOptions | None = None) -> Trace:
+def run_program(
+    program: Program, coded: Coded, options: PlanOptions | None = None, *, pairs: bool = False
+) -> Trace:
     """Trace of ``program`` as C on coded input (steps, samples, *shape)."""
-    firmware = describe(program, plan(program, options or PlanOptions()))
+    firmware = describe(program, plan(program, options or PlanOptions()), pairs=pairs)
     return trace_of_build(build_host(firmware), program, coded)
 
 

@@ -52,8 +52,7 @@ class Feeder:
 
     def read(self, machine: Machine) -> int:
         """Write the values of a frame."""
-        values = self._frame().astype(_numpy_type(self.firmware.input.member.fields[0].c_type))
-        machine.write(machine.arguments("p")[0], values.tobytes())
+        machine.write(machine.arguments("p")[0], _raw(self._frame(), self.firmware))
         self._step += 1
         return 0
 
@@ -91,6 +90,12 @@ class Feeder:
         return frame
 
 
+def _raw(frame: NDArray[np.integer], firmware: Firmware) -> bytes:
+    """A frame of raw samples, as firmware takes them, that the input coding makes ``frame`` of."""
+    samples = frame << firmware.input.dropped
+    return samples.astype(_numpy_type(firmware.input.member.fields[0].c_type)).tobytes()
+
+
 def infer(
     image: Image, core: Core, memories: Memories, firmware: Firmware, coded: Coded
 ) -> tuple[Sequence[Inference], Machine]:
@@ -112,8 +117,7 @@ def worst_step(machine: Machine, firmware: Firmware) -> Count:
 
     def fill() -> None:
         if firmware.input.kind == "frame":
-            values = np.full(inputs, highest, _numpy_type(firmware.input.member.fields[0].c_type))
-            machine.write(machine.call(f"{n}_frame", net), values.tobytes())
+            machine.write(machine.call(f"{n}_frame", net), _raw(np.full(inputs, highest), firmware))
             return
         for at in range(inputs):
             machine.call(f"{n}_push", net, at, highest)

@@ -127,6 +127,7 @@ EDITS = [
     (("classes",), ["a"]),
     (("classes",), [1, 2, 3, 4]),
     (("classes",), "abcd"),
+    *((("input", "sample_shift"), value) for value in (0, -1, 1, HUGE, True, "2")),
     (("output",), "2"),
     (("output",), True),
     (("output",), HUGE),

@@ -63,6 +63,14 @@ def test_constant_direct_input_is_one_frame_seen_at_every_step():
     np.testing.assert_array_equal(coded[2].ravel(), np.arange(8))
 
 
+def test_direct_input_may_drop_the_lowest_bits_of_a_sample():
+    spec = InputSpec((5,), Coding.DIRECT, 2, bits=2, constant=True, sample_shift=6)
+    coded = encode_input(np.array([[0, 63, 64, 191, 255]]), spec)
+    assert coded.tolist() == [[[0, 0, 1, 2, 3]]] * 2
+    with pytest.raises(DataError, match=r"256.*0\.\.255"):
+        encode_input(np.full((1, 5), 256), spec)
+
+
 def test_events_and_changing_direct_input_are_turned_steps_first():
     x = np.random.default_rng(2).integers(0, 4, (3, 5, 2))
     for coding in (Coding.EVENTS, Coding.DIRECT):

@@ -11,6 +11,7 @@ from runtime.container import file_header_bytes, from_bytes, header_bytes, read,
 from runtime.engine import Engine
 from runtime.errors import FormatError, ModelError, OutputError
 from runtime.program import NeuronPopulation, Program
+from runtime.spec import Coding
 from tests.builders.programs import mlp, random_input
 from tests.builders.zoo import SPARSE_AND_DENSE, ZOO, random_program
 
@@ -76,6 +77,14 @@ def test_class_names_and_meta_are_kept():
     program = dataclasses.replace(mlp(), classes=("a", "b", "ç", "日"), meta={"accuracy": "0.98"})
     found = from_bytes(to_bytes(program))
     assert (found.classes, dict(found.meta)) == (program.classes, program.meta)
+
+
+def test_bits_that_the_input_drops_are_kept_and_cost_nothing_where_there_are_none():
+    program = ZOO["linear"]("lists")
+    assert b"sample_shift" not in to_bytes(program)
+    spec = dataclasses.replace(program.input, coding=Coding.DIRECT, sample_shift=3)
+    read_back = from_bytes(to_bytes(dataclasses.replace(program, input=spec)))
+    assert read_back.input == spec
 
 
 def test_numpy_numbers_in_a_program_are_written_like_pythons():

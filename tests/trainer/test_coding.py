@@ -16,6 +16,7 @@ from trainer.held import held
 
 SPECS = {
     "direct": InputSpec((2, 3), Coding.DIRECT, 4, bits=8, constant=True),
+    "direct-high-bits": InputSpec((6,), Coding.DIRECT, 2, bits=2, constant=True, sample_shift=3),
     "direct-signed-steps": InputSpec((6,), Coding.DIRECT, 4, bits=7, signed=True),
     "events": InputSpec((6,), Coding.EVENTS, 4, bits=2),
     "rate": InputSpec((2, 3), Coding.RATE, 9, seed=77),
@@ -30,7 +31,7 @@ def samples(spec: InputSpec, count: int = 20) -> NDArray[np.int64]:
     size = int(np.prod(spec.shape))
     if spec.coding is Coding.DELTA:
         return draw.integers(-20, 20, (count, spec.n_steps, size // 2)).cumsum(1)
-    bits = spec.sample_bits if spec.coding in (Coding.RATE, Coding.LATENCY) else spec.bits
+    bits = spec.sample_bits if spec.coding in (Coding.RATE, Coding.LATENCY) else spec.bits + spec.sample_shift
     high = 1 << bits
     low = -high + 1 if spec.signed else 0
     timed = spec.coding is Coding.EVENTS or (spec.coding is Coding.DIRECT and not spec.constant)

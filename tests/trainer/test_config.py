@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,16 @@ def test_a_users_module_that_is_not_there_is_named(module: str, tmp_path: Path) 
 def test_coding_and_data_must_go_together() -> None:
     with pytest.raises(ConfigError, match=r"input\.coding: found 'events', expected data with a time axis"):
         input_spec(InputConfig(coding=Coding.EVENTS), INFO)
+
+
+def test_a_direct_input_may_hear_the_highest_bits_of_its_samples() -> None:
+    spec = input_spec(InputConfig(bits=INFO.bits - 2), INFO)
+    assert (spec.bits, spec.sample_shift) == (INFO.bits - 2, 2)
+    assert spec.scale == 1 / (INFO.high >> 2)
+    whole = input_spec(InputConfig(), INFO)
+    assert (whole.bits, whole.sample_shift) == (INFO.bits, 0)
+    with pytest.raises(ConfigError, match=r"input\.bits: found 2, expected at least"):
+        input_spec(InputConfig(bits=2), replace(INFO, low=-INFO.high))
 
 
 def test_the_input_may_be_seen_in_another_shape() -> None:
