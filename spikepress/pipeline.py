@@ -75,6 +75,7 @@ def train(
     Raises ConfigError, DataError or OutputError before anything is trained.
     """
     from spikepress.settings import load_settings, read_settings, start_run
+    from spikepress.teaching import teacher_of
     from trainer import build, distributed
 
     run = RunDirectory(output)
@@ -85,13 +86,14 @@ def train(
     classes = data.info.classes
     n_classes = len(classes) or (1 if data.train.y.ndim == 1 else data.train.y.shape[1])
     net = build.build_net(settings.config, spec, n_classes, classes)
+    teacher = teacher_of(settings.config.train, net)
     if not resumes:
         # Everything that can be refused has been: only now is anything written.
         if distributed.is_leader():
             start_run(run, settings, text)
         distributed.wait()
     work = _Work(run, "dense", settings.config, data, resumes)
-    return _fit(net, work, (), notify)
+    return _fit(net, work, (), notify, teacher)
 
 
 def prune(
@@ -106,6 +108,7 @@ def prune(
     """Prunes the dense network of a run while it goes on learning, by the run's ``[prune]`` table."""
     from pruner.callback import Pruning
     from spikepress.settings import load_settings
+    from spikepress.teaching import teacher_of
     from trainer import checkpoint, distributed
     from trainer.teacher import Teacher
 
@@ -120,7 +123,8 @@ def prune(
     distributed.wait()
     data = _splits(settings, data_dir)
     work = _Work(run, "pruned", config, data, resume)
-    teacher = Teacher(copy.deepcopy(net).eval(), settings.distill) if settings.distill else None
+    dense = Teacher(copy.deepcopy(net).eval(), settings.distill) if settings.distill else None
+    teacher = dense or teacher_of(settings.config.train, net)
     return _fit(net, work, (Pruning(rules, run.prune_log, data.validation),), notify, teacher)
 
 
@@ -129,6 +133,7 @@ def quantize(
 ) -> Outcome:
     """Folds batch norms and fine-tunes the pruned (else the dense) network on its integer grid."""
     from spikepress.settings import load_settings
+    from spikepress.teaching import teacher_of
     from trainer import checkpoint
     from trainer.prepare import fold_batch_norm, prepare
 
@@ -142,7 +147,7 @@ def quantize(
     work = _Work(run, f"{before}-quantized", config, _splits(settings, data_dir), resume)
     if widths.epochs == 0:
         return _finished(net, work, time.perf_counter())
-    return _fit(net, work, (), notify)
+    return _fit(net, work, (), notify, teacher_of(settings.config.train, net))
 
 
 def compress(

@@ -109,6 +109,10 @@ class TrainConfig:
     temperature: float = 0.0
     """Scores are divided by it before the softmax; 0 chooses it by the readout."""
     label_smoothing: float = 0.0
+    teacher: str = ""
+    """A run directory, seen from where the command runs, whose trained network's scores are learned too."""
+    teacher_share: float = 0.5
+    """Share of the loss that is the teacher's word."""
     class_weights: tuple[float, ...] = ()
     balanced: bool = False
     """Weigh classes by the inverse of their frequency in the training samples."""
@@ -146,6 +150,8 @@ class TrainConfig:
         require(
             0 <= self.amplitude_jitter < 1, "train.amplitude_jitter", self.amplitude_jitter, "0 to below 1"
         )
+        share = self.teacher_share
+        require(0 <= share <= 1, "train.teacher_share", share, "0 to 1")
         for key in ("stretch", "shear"):
             require(0 <= getattr(self, key) < 1, f"train.{key}", getattr(self, key), "0 to below 1")
         turned = self.rotate_degrees

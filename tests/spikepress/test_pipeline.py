@@ -245,3 +245,44 @@ def test_the_dense_networks_scores_teach_the_pruned_one_where_asked(small_run, t
     (run / "config.toml").write_text(text.replace("[prune]\n", "[prune]\ndistill = 1.5\n"), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"prune\.distill"):
         sp.prune(run)
+
+
+def test_the_network_of_another_run_teaches_where_the_configuration_names_it(
+    small_run, tmp_path, monkeypatch
+):
+    text = (small_run / "config.toml").read_text(encoding="utf-8")
+    taught = text.replace("[train]\n", f'[train]\nteacher = "{small_run}"\nteacher_share = 0.75\n')
+    config = tmp_path / "taught.toml"
+    config.write_text(taught, encoding="utf-8")
+    shares, blend = [], Teacher.blend
+
+    def watched(self, *rest):
+        shares.append(self.share)
+        return blend(self, *rest)
+
+    monkeypatch.setattr(Teacher, "blend", watched)
+    run = tmp_path / "run"
+    sp.train(config, run)
+    assert set(shares) == {0.75}
+    shares.clear()
+    sp.quantize(run)
+    assert set(shares) == {0.75}
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (("n_steps = ", "n_steps = 1"), r"train\.teacher: found a network of input .*, expected"),
+        (('teacher = "', 'teacher = "no'), r"train\.teacher: found no .*, expected the directory"),
+        (("teacher_share = 0.5", "teacher_share = 1.5"), r"train\.teacher_share: found 1\.5"),
+    ],
+)
+def test_an_unfit_teacher_is_one_sentence_and_leaves_nothing(small_run, tmp_path, change, found):
+    text = (small_run / "config.toml").read_text(encoding="utf-8")
+    taught = text.replace("[train]\n", f'[train]\nteacher = "{small_run}"\nteacher_share = 0.5\n')
+    assert change[0] in taught
+    config = tmp_path / "taught.toml"
+    config.write_text(taught.replace(*change), encoding="utf-8")
+    with pytest.raises(ConfigError, match=found):
+        sp.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
