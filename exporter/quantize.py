@@ -35,7 +35,7 @@ from exporter.graph import (
     by_name,
 )
 from exporter.grid import Arrival, Demands, Grid, largest_weight, make_grid
-from exporter.ranges import Interval, axis_length, current_interval, prove_int32, spread
+from exporter.ranges import INT32_LIMIT, Interval, axis_length, current_interval, prove_int32, spread
 from exporter.shift_leaks import refuse_decays
 from exporter.wiring import consumers, fan_in, input_of, neurons, origins
 from runtime.errors import ConfigError, ModelError, UnsupportedError
@@ -113,6 +113,7 @@ def _population(graph: Graph, neuron: Neuron, length: int, options: QuantizeOpti
     changed: dict[str, Node] = {s.name: _integer_synapse(s, grid, fraction, options.bits) for s in synapses}
     unit = grid.unit * 2.0**-fraction
     folded = fold(model, found, unit, _payload_levels(model, found, unit))
+    _check_sizes(neuron.name, folded)
     swapped = replace(graph, nodes=tuple(changed.get(node.name, node) for node in graph.nodes))
     current = current_interval(swapped, neuron, length)
     width = options.width or _width(folded, current, most / float(unit.min()))
@@ -224,6 +225,15 @@ def _width(model: IntegerNeuron, current: Interval, observed: float) -> StateWid
     most = 1 << (StateWidth.INT16 - TIGHT_HEADROOM_BITS)
     fits = max(map(abs, values)) <= most and observed <= StateWidth.INT16.highest
     return StateWidth.INT16 if fits else StateWidth.INT32
+
+
+def _check_sizes(name: str, model: IntegerNeuron) -> None:
+    """``UnsupportedError`` for a level that no state of 32 bits meets, before anything counts with it."""
+    for value in (*model.threshold_q, *model.reset_q, *model.bias_q, *model.start_q):
+        if abs(value) >= INT32_LIMIT:
+            raise UnsupportedError(
+                f"{name}: found a level of {float(value):.3g} membrane units, expected it below 2^31"
+            )
 
 
 def _check_levels(name: str, model: IntegerNeuron) -> None:

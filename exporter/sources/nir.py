@@ -34,7 +34,7 @@ from exporter.shapes import Flow, flow
 from exporter.sources.nir_file import read_file
 from exporter.sources.nir_merge import merge_delays, merge_scales, scaled_rows
 from exporter.sources.nir_net import Net, Weighted, delay_loops, ends, flattened, ordered, refuse_empty_loops
-from exporter.sources.nir_neurons import Cell, Conventions, cell, is_neuron, values
+from exporter.sources.nir_neurons import Cell, Conventions, cell, is_neuron, values, whole
 from runtime.errors import ModelError, UnsupportedError
 from runtime.spec import Coding, Fire, InputSpec, Readout
 
@@ -207,7 +207,7 @@ def _conv(net: Net, name: str, node: Any, source: str) -> Node:
         stride=stride,
         padding=_padding(name, node.padding, flat, kernel, dilation, stride),
         dilation=dilation,
-        groups=int(node.groups),
+        groups=whole(name, "groups", node.groups),
         bias=None if bias is None or not np.any(bias) else bias,
     )
 
@@ -245,7 +245,8 @@ def _pool(net: Net, name: str, node: Any, source: str) -> Node:
 
 
 def _flatten(net: Net, name: str, node: Any, source: str) -> Node:
-    if int(node.start_dim) != 0 or int(node.end_dim) not in (-1, 1, 2):
+    axes = whole(name, "start_dim", node.start_dim), whole(name, "end_dim", node.end_dim)
+    if axes[0] != 0 or axes[1] not in (-1, 1, 2):
         raise UnsupportedError(f"{name}: found a Flatten of some axes, expected one of all")
     return Flatten(name, source)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from exporter.graph import Reals
 from exporter.sources.nir_net import Linears, Matrix, Net, Weighted, changed
-from exporter.sources.nir_neurons import is_neuron, values
+from exporter.sources.nir_neurons import is_neuron, values, whole
 from runtime.errors import UnsupportedError
 
 MOST_DELAYS = 255
@@ -190,7 +190,7 @@ def scaled_rows(name: str, node: Any, gain: Reals) -> Any:
 
 def _scaled_columns(name: str, node: Any, gain: Reals) -> Any:
     weight = values(name, "weight", node.weight)
-    groups = int(getattr(node, "groups", 1))
+    groups = whole(name, "groups", getattr(node, "groups", 1))
     columns = _each(name, gain, weight.shape[1] * groups)
     if groups > 1:
         owner = np.arange(len(weight)) // max(len(weight) // groups, 1)

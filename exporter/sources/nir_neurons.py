@@ -85,6 +85,14 @@ def values(name: str, what: str, found: Any) -> Reals:
     return array
 
 
+def whole(name: str, what: str, found: Any) -> int:
+    """A parameter that is one whole number."""
+    array = values(name, what, found).reshape(-1)
+    if array.size != 1 or array[0] != int(array[0]):
+        raise ModelError(f"{name}: found {what} of {array[:4].tolist()}, expected one whole number")
+    return int(array[0])
+
+
 def per_population(array: Reals) -> tuple[float, ...]:
     """One value, one per channel, or one per neuron: the shortest that says the same."""
     if np.all(array == array.reshape(-1)[0]):

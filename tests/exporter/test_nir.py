@@ -95,6 +95,13 @@ def chain_of(*nodes: nir.NIRNode, shape=(3,)) -> nir.NIRGraph:
     return nir.NIRGraph(named, list(pairwise(names)), type_check=False)
 
 
+def grouped(groups: object) -> nir.NIRGraph:
+    """A convolution with what a file may claim to be its groups."""
+    conv = nir.Conv2d((4, 4), np.ones((2, 1, 3, 3)), 1, 0, 1, 1, np.zeros(2))
+    conv.groups = groups
+    return chain_of(conv, leaky(8), shape=(1, 4, 4))
+
+
 def test_factors_of_the_current_go_into_the_weights():
     weight = np.arange(6.0).reshape(2, 3)
     node = leaky(2, r=np.array([5.0, 20.0]))
@@ -184,6 +191,9 @@ def test_a_silent_output_is_read_by_its_membrane_and_a_threshold_has_no_memory()
         (lambda: chain_of(nir.Linear(np.ones((2, 3)))), "expected a neuron"),
         (lambda: chain_of(nir.Delay(np.full(3, 1.5e-4)), nir.Linear(np.ones((2, 3))), leaky(2)), "whole"),
         (lambda: chain_of(nir.Flatten({"input": np.array([3])}, 1, 2), leaky(3)), "Flatten"),
+        (lambda: grouped(np.array([1, 1])), r"n0: found groups of \[1.0, 1.0\], expected one whole number"),
+        (lambda: grouped(1.5), "n0: found groups"),
+        (lambda: grouped(np.array([])), "n0: found groups that is empty"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(found, words):

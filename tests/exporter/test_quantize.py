@@ -221,6 +221,14 @@ def test_sums_that_could_leave_32_bits_are_refused_by_name() -> None:
         quantize(graph)
 
 
+@pytest.mark.parametrize("level", ["start", "bias", "threshold", "reset_value"])
+def test_a_level_beyond_every_state_is_refused_by_name(level: str) -> None:
+    model = FloatNeuron(reset=Reset.VALUE, **{level: (1e300,)})  # type: ignore[arg-type]
+    graph = layer(np.array([[1, -1, 1, 0]], np.int32), model, scale=np.array([0.5]), bits=2)
+    with pytest.raises(UnsupportedError, match=r"found a level of .*e\+300 membrane units"):
+        quantize(graph)
+
+
 def test_unfolded_graphs_and_odd_options_are_refused() -> None:
     with pytest.raises(ConfigError, match="found 5 weight bits"):
         QuantizeOptions(bits=5)
