@@ -141,7 +141,7 @@ def _fields(
     if role in (Role.SEEN, Role.TRAINS):
         return (Field("uint8_t", "at", size),), size
     if role is Role.FRAMES:
-        width = 2 if program.input.bits + program.input.signed > 8 else 1
+        width = 2 if program.input.bits + program.input.sample_shift + program.input.signed > 8 else 1
         sign = "" if program.input.signed else "u"
         items = n_neurons(population)
         return (Field(f"{sign}int{8 * width}_t", "at", items),), items * width

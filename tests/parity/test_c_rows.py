@@ -197,11 +197,11 @@ def reaching(high: int, low: int) -> Program:
     return build.program(Readout.MEMBRANE_LAST)
 
 
-@pytest.mark.parametrize("pairs", [False, True])
-def test_samples_lose_their_lowest_bits_in_the_firmware(pairs: bool) -> None:
-    spec = InputSpec((1, 12, 12), Coding.DIRECT, 1, bits=2, constant=True, sample_shift=6)
+@pytest.mark.parametrize(("pairs", "dropped"), [(False, 6), (True, 6), (True, 10)])
+def test_samples_lose_their_lowest_bits_in_the_firmware(pairs: bool, dropped: int) -> None:
+    spec = InputSpec((1, 12, 12), Coding.DIRECT, 1, bits=2, constant=True, sample_shift=dropped)
     program = in_pairs(spec=spec)
-    raw = np.random.default_rng(8).integers(0, 256, (4, 144))
+    raw = np.random.default_rng(8).integers(0, 1 << 2 + dropped, (4, 144))
     frames = np.array(encode_input(raw, spec))
     assert set(np.unique(frames)) == {0, 1, 2, 3}
     assert_same(run_program(program, frames, ROWS, pairs=pairs), expected_of(program, frames))
