@@ -27,7 +27,10 @@ from exporter.targets.verilog_layers import (
 from runtime.check import check_program
 from runtime.errors import UnsupportedError
 from runtime.program import Program, n_neurons
-from runtime.spec import Fire, Readout
+from runtime.spec import Coding, Fire, Readout
+
+MOST_REGISTERS = 64
+"""Bits of a memory that registers hold."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,13 @@ class Memory:
     words: int
     bits: int
     image: tuple[int, ...] | None = None
+
+    @property
+    def style(self) -> str:
+        """Where synthesis is told to keep it: few bits, and zeros, which are a constant, in registers."""
+        few = self.words * self.bits <= MOST_REGISTERS
+        zeros = self.image is not None and not any(self.image)
+        return "registers" if few or zeros else "block"
 
     @property
     def text(self) -> str:
@@ -64,6 +74,10 @@ class Core:
         synapses = max(1, sum(int(np.count_nonzero(layer.weights)) for layer in self.stages))
         steps, output = self.program.input.n_steps, self.stages[-1].neurons
         membrane = max(layer.reach for layer in self.stages).bit_length() + 1
+        first = self.stages[0]
+        currents = first.neurons if self.direct else 1
+        summed = int(first.arriving.max()).bit_length() + 1 if self.direct else 0
+        digits = 1 + width(self.program.input.bits + 1) if self.direct else 0
         return {
             "LAYERS": len(self.stages),
             "STEPS": steps,
@@ -74,7 +88,14 @@ class Core:
             "QUEUE": 1 << width(hidden),
             "LAYER_BITS": width(len(self.stages)),
             "STEP_BITS": width(steps),
+            "DIRECT": int(self.direct),
+            "HELD": int(self.direct and self.program.input.constant),
             "INPUT_BITS": width(inputs),
+            "DIGIT_BITS": max(digits, 1),
+            "BEAT_BITS": width(inputs) + digits,
+            "CURRENTS": currents,
+            "CURRENT_BITS": width(currents),
+            "SUM_BITS": max(membrane, summed),
             "EVENT_BITS": max(width(inputs), width(hidden)),
             "QUEUE_BITS": width(hidden),
             "PLACE_BITS": width(widest),
@@ -89,6 +110,16 @@ class Core:
             "PARAMETER_BITS": max(1, membrane * len(self.stored_fields)),
             "SCORE_BITS": self._score_bits(membrane, steps),
         }
+
+    @property
+    def direct(self) -> bool:
+        """Whether the first layer hears values, digit by digit, and not spikes."""
+        return self.program.input.coding is Coding.DIRECT
+
+    @property
+    def shift(self) -> int:
+        """From a direct input's sums to membranes."""
+        return self.stages[0].shift
 
     def _score_bits(self, membrane: int, steps: int) -> int:
         match self.program.readout:
@@ -139,6 +170,7 @@ class Core:
         record = sizes["WEIGHT_BITS"] + sizes["INDEX_BITS"]
         membrane = sizes["MEMBRANE_BITS"]
         pointers, synapses = self._lists()
+        currents = (Memory("currents", sizes["CURRENTS"], sizes["SUM_BITS"]),) if self.direct else ()
         return (
             Memory("ptr", sizes["POINTERS"], sizes["POINTER_BITS"], pointers),
             Memory("weights", sizes["SYNAPSES"], record, synapses),
@@ -146,7 +178,13 @@ class Core:
             Memory("membranes", sizes["NEURONS"], membrane),
             Memory("queue", sizes["QUEUE"], sizes["QUEUE_BITS"]),
             Memory("scores", sizes["OUTPUTS"], sizes["SCORE_BITS"]),
+            *currents,
         )
+
+    @property
+    def styles(self) -> dict[str, str]:
+        """Of every memory of the core by name, also one that this network leaves out."""
+        return {"currents": "registers"} | {memory.name: memory.style for memory in self.memories}
 
     def _lists(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Begin of every source's list and the end of the last; the synapses, list after list."""
@@ -172,9 +210,11 @@ class Core:
 
     @property
     def most_clocks(self) -> int:
-        """No sample takes more clocks: each source spikes at most once a step."""
+        """No sample takes more clocks: each source gives at most one event a step, of direct input one for
+        every second bit."""
         s = self.sizes
-        step = s["SYNAPSES"] + 2 * s["POINTERS"] + s["NEURONS"] + 10 * s["LAYERS"]
+        digits = self.program.input.bits // 2 + 1
+        step = digits * (s["SYNAPSES"] + 2 * s["POINTERS"]) + s["NEURONS"] + 10 * s["LAYERS"]
         return s["STEPS"] * step + 2 * s["OUTPUTS"]
 
     @property

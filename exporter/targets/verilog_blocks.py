@@ -18,11 +18,8 @@ class Blocks:
     shapes: tuple[tuple[int, int], ...]
 
     def needed(self, memory: Memory) -> int:
-        """Blocks of a memory: the fewest over all shapes, whole blocks in both directions.
-
-        None of an image of zeros: it is a constant, which synthesis drops.
-        """
-        if memory.image is not None and not any(memory.image):
+        """Blocks of a memory: the fewest over all shapes, whole blocks both ways; none of registers."""
+        if memory.style != "block":
             return 0
         return min(-(-memory.words // words) * -(-memory.bits // bits) for words, bits in self.shapes)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from exporter.targets.c_source import render
 from exporter.targets.verilog import Core, Memory, sources
+from exporter.targets.verilog_beats import beats
 from exporter.targets.verilog_blocks import Blocks
 from exporter.targets.verilog_clocks import clocks, synops
 from runtime.engine import Engine
@@ -29,8 +30,8 @@ def folder(
     coded = np.ascontiguousarray(frames[:, None])
     trace = Engine(core.program).run(coded, trace=True).trace
     assert trace is not None
-    beats = _beats(core, frames)
-    context = {"core": core, "device": device, "blocks": blocks, "beats": beats}
+    stream = beats(core, frames)
+    context = {"core": core, "device": device, "blocks": blocks, "beats": stream}
     figures = {
         **report(core, device, blocks),
         "bench": {"clocks": int(clocks(core, coded, trace)[0]), "synops": int(synops(core, coded, trace)[0])},
@@ -38,7 +39,7 @@ def folder(
     return {
         **sources(core),
         "bench.v": render("fpga_bench.v.j2", context),
-        "beats.mem": Memory("beats", len(beats), core.sizes["INPUT_BITS"] + 1, tuple(beats)).text,
+        "beats.mem": Memory("beats", len(stream), core.sizes["BEAT_BITS"] + 1, tuple(stream)).text,
         "golden.mem": _golden(core, trace).text,
         "README.md": render("fpga_README.md.j2", context),
         "report.json": json.dumps(figures, indent=2) + "\n",
@@ -71,12 +72,6 @@ def check_fits(core: Core, device: str, blocks: Blocks) -> None:
             f"device {device}: found memory {largest.name} of {blocks.needed(largest):,} and {needed:,}"
             f" {blocks.name} in all, expected at most {blocks.count:,}: {needed - blocks.count:,} too many"
         )
-
-
-def _beats(core: Core, frames: NDArray[np.int32]) -> list[int]:
-    """The input stream of a sample: event indices, and a closing beat for each step."""
-    end = 1 << core.sizes["INPUT_BITS"]
-    return [beat for frame in frames for beat in (*np.flatnonzero(frame.ravel()).tolist(), end)]
 
 
 def _golden(core: Core, trace: Trace) -> Memory:

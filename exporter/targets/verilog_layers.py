@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from runtime.encodings import decode
 from runtime.parameters import per_neuron
 from runtime.program import LinearSynapses, NeuronPopulation, Program, Projection
-from runtime.spec import Fire, IntegerNeuron, Reset
+from runtime.spec import Coding, Fire, IntegerNeuron, Reset
 
 FIELDS = ("threshold", "reset_by", "bias", "start")
 Whole = NDArray[np.int64]
@@ -28,16 +28,24 @@ class Layer:
     shift: int
     values: dict[str, Whole]
     """``FIELDS``, one value a neuron."""
+    payload: int = 1
+    """The largest magnitude of what a source gives."""
 
     @property
     def neurons(self) -> int:
         return int(self.weights.shape[1])
 
     @property
+    def arriving(self) -> Whole:
+        """The largest magnitude of a step's sum of each neuron, before its shift."""
+        found: Whole = np.abs(self.weights.astype(np.int64)).sum(axis=0) * self.payload
+        return found
+
+    @property
     def reach(self) -> int:
-        """The largest magnitude any sum of a step takes: stored membrane, bias and all of its weights."""
+        """The largest magnitude any membrane of a step takes: stored, bias and all of its weights."""
         stored = max(abs(self.neuron.v_min), abs(self.neuron.v_max), int(np.abs(self.values["start"]).max()))
-        arriving = np.abs(self.weights.astype(np.int64)).sum(axis=0) << self.shift
+        arriving = shifted(self.arriving, self.shift)
         u = stored + int((np.abs(self.values["bias"]) + arriving).max())
         return max(
             u + int(np.abs(self.values["reset_by"]).max()), int(np.abs(self.values["threshold"]).max())
@@ -64,13 +72,19 @@ def _layer(program: Program, population: NeuronPopulation, projection: Projectio
     given = (neuron.threshold_q, neuron.reset_q, neuron.bias_q, neuron.start_q)
     values = [per_neuron(one, population.shape).astype(np.int64) for one in given]
     named = dict(zip(FIELDS, values, strict=True))
-    return Layer(population.name, neuron, decode(table), table.bits, projection.shift, named)
+    payload = (1 << program.input.bits) - 1 if projection.pre == 0 else 1
+    return Layer(population.name, neuron, decode(table), table.bits, projection.shift, named, payload)
+
+
+def shifted(total: Whole, shift: int) -> Whole:
+    """What a sum is worth to a membrane: shifted to the left, or rounded to the right."""
+    return total << shift if shift >= 0 else (total + (1 << -shift - 1)) >> -shift
 
 
 def _of_input(program: Program) -> Iterator[str]:
     spec = program.input
-    if spec.bits != 1 or spec.signed:
-        yield f"input of {spec.bits} bits" + (" with a sign" if spec.signed else "")
+    if spec.coding is not Coding.DIRECT and spec.bits != 1:
+        yield f"{spec.coding.value} input of {spec.bits} bits"
 
 
 def _of_populations(program: Program) -> Iterator[str]:
@@ -99,7 +113,7 @@ def _of_projections(program: Program) -> Iterator[str]:
             yield f"{projection.name}: pooling"
         if projection.delay:
             yield f"{projection.name}: a delay"
-        if projection.shift < 0:
+        if projection.shift < 0 and not (projection.pre == 0 and program.input.coding is Coding.DIRECT):
             yield f"{projection.name}: a rounding shift"
         bits = program.tables[projection.table].bits
         if bits > 8:

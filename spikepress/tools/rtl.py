@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from exporter.targets.c_source import render
 from exporter.targets.verilog import Core
+from exporter.targets.verilog_beats import beats
 from runtime.errors import ConfigError, ModelError
 
 CXXRTL, ICARUS = "cxxrtl", "iverilog"
@@ -41,33 +42,27 @@ def outputs(files: Mapping[str, str], core: Core, coded: NDArray[np.integer], si
     """All that the core gives, (samples, values): {spike, membrane} of each neuron in each step, the scores,
     clocks and synaptic operations. ModelError where the Verilog does not build or stops early."""
     steps, samples = coded.shape[:2]
-    end = 1 << core.sizes["INPUT_BITS"]
-    beats = [
-        beat
-        for sample in range(samples)
-        for step in range(steps)
-        for beat in (*np.flatnonzero(coded[step, sample].ravel()).tolist(), end)
-    ]
+    stream = [beat for sample in range(samples) for beat in beats(core, coded[:, sample])]
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         for name, text in files.items():
             (where / name).write_text(text, encoding="utf-8")
-        values = (_icarus if simulator == ICARUS else _cxxrtl)(where, core, beats)
+        values = (_icarus if simulator == ICARUS else _cxxrtl)(where, core, stream)
     each = 2 * steps * core.sizes["NEURONS"] + core.sizes["OUTPUTS"] + 2
     if values.size != samples * each:
         raise ModelError(f"{simulator}: found {values.size} values, expected {samples * each}")
     return values.reshape(samples, each)
 
 
-def _icarus(where: Path, core: Core, beats: Sequence[int]) -> Whole:
-    (where / "stream.v").write_text(render("fpga_stream.v.j2", {}), encoding="utf-8")
-    (where / "stream.beats").write_text("".join(f"{beat:x}\n" for beat in beats), encoding="utf-8")
+def _icarus(where: Path, core: Core, stream: Sequence[int]) -> Whole:
+    (where / "stream.v").write_text(render("fpga_stream.v.j2", {"core": core}), encoding="utf-8")
+    (where / "stream.beats").write_text("".join(f"{beat:x}\n" for beat in stream), encoding="utf-8")
     _run(where, (ICARUS, "-g2005", "-s", "stream", "-o", "stream.vvp", "stream.v", "snn_core.v"))
     printed = _run(where, ("vvp", "-n", "stream.vvp", "+beats=stream.beats"))
     return np.array(printed.split(), np.int64)
 
 
-def _cxxrtl(where: Path, core: Core, beats: Sequence[int]) -> Whole:
+def _cxxrtl(where: Path, core: Core, stream: Sequence[int]) -> Whole:
     (where / "main.cc").write_text(render("fpga_sim.cc.j2", {"core": core}), encoding="utf-8")
     script = "read_verilog snn_core.v; prep -top snn_core; write_cxxrtl core.cc"
     _run(where, (*YOSYS, "-q", "-p", script))
@@ -81,7 +76,7 @@ def _cxxrtl(where: Path, core: Core, beats: Sequence[int]) -> Whole:
     flags = ("-O2", "-DNDEBUG", "-std=c++17", f"-I{headers}")
     _run(where, (*compiler, *flags, "main.cc", "-o", "core.bin"))
     done = subprocess.run(
-        [str(where / "core.bin")], input=np.array(beats, "<u4").tobytes(), capture_output=True, check=False
+        [str(where / "core.bin")], input=np.array(stream, "<u4").tobytes(), capture_output=True, check=False
     )
     return np.frombuffer(done.stdout, "<i4").astype(np.int64)
 

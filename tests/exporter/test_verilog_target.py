@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exporter.targets.c_arithmetic import terms
 from exporter.targets.c_source import write_files
 from exporter.targets.verilog import Memory, describe, sources
+from exporter.targets.verilog_beats import beats
 from exporter.targets.verilog_blocks import EBR, KBIT_18, Blocks, blocks_of
 from exporter.targets.verilog_clocks import clocks
 from exporter.targets.verilog_folder import check_fits, folder
 from runtime.engine import Engine
 from runtime.errors import DataError, UnsupportedError
 from runtime.program import Program, Window
-from runtime.spec import Coding, Leak, Readout, Reset
+from runtime.spec import Coding, InputSpec, Leak, Readout, Reset
 from tests.builders.programs import Builder, events, mlp, neuron, random_input, silent
 
 UP5K = blocks_of("ice40up5k", 30 << 12)
@@ -40,6 +42,20 @@ def test_the_images_give_back_every_weight_of_every_list() -> None:
         np.testing.assert_array_equal(found, layer.weights)
 
 
+def test_the_beats_of_a_value_are_the_signed_digits_that_make_it() -> None:
+    core = describe(direct("direct held signed"))
+    values = np.array([0, 1, -1, 3, 7, 85, 255, -255, -170, 128, 96])
+    found = np.zeros(11, np.int64)
+    stream = beats(core, np.stack([values] * 5))
+    assert stream[-1] == 1 << core.sizes["BEAT_BITS"]
+    for beat in stream[:-1]:
+        source, digit = beat & 15, beat >> core.sizes["INPUT_BITS"]
+        shifts = core.sizes["DIGIT_BITS"] - 1
+        found[source] += (-1 if digit >> shifts else 1) << (digit & ((1 << shifts) - 1))
+    np.testing.assert_array_equal(found, values)
+    assert len(stream) - 1 == sum(len(terms(abs(int(value)))) for value in values)
+
+
 def test_two_descriptions_give_the_same_files() -> None:
     assert sources(describe(mlp())) == sources(describe(mlp()))
 
@@ -53,9 +69,9 @@ def test_everything_without_a_form_in_the_core_is_named_at_once() -> None:
     build.linear(gate, build.neurons((4,)))
     with pytest.raises(UnsupportedError, match=r"p2: pooling of spikes.*s0: conv"):
         describe(build.program())
-    wide = replace(mlp(), input=replace(mlp().input, coding=Coding.DIRECT, bits=4))
-    with pytest.raises(UnsupportedError, match="input of 4 bits"):
-        describe(wide)
+    counts = replace(mlp(), input=replace(mlp().input, bits=4))
+    with pytest.raises(UnsupportedError, match="events input of 4 bits"):
+        describe(counts)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +111,8 @@ def net(case: str) -> Program:
         build.linear(0, build.neurons((9,)))
         build.linear(1, build.neurons((3,), silent()))
         return build.program(Readout.MEMBRANE_MAX)
+    if case.startswith("direct"):
+        return direct(case)
     hidden = {
         "own thresholds": {"threshold_q": tuple(range(5, 14)), "reset_q": tuple(range(5, 14))},
         "clamps": {"v_min": -6, "v_max": 9, "threshold_q": (8,), "leak": Leak((2, 4))},
@@ -107,7 +125,23 @@ def net(case: str) -> Program:
     return build.program(Readout.MEMBRANE_SUM)
 
 
+def direct(case: str) -> Program:
+    """Values in place of spikes: held for a sample or new in each step, rounded or not, signed or not."""
+    held, shift = "held" in case, -5 if "rounded" in case else 1
+    bits = 1 if "one bit" in case else 8
+    spec = InputSpec((11,), Coding.DIRECT, 5, bits=bits, signed="signed" in case, constant=held)
+    build = Builder(np.random.default_rng(5), spec, density=0.7)
+    build.linear(0, build.neurons((9,), neuron(threshold_q=(30,), reset_q=(30,))), shift=shift)
+    build.linear(1, build.neurons((3,)))
+    return build.program()
+
+
 CASES = (
+    "direct held rounded",
+    "direct held signed",
+    "direct signed rounded",
+    "direct one bit held",
+    "direct",
     "many layers",
     "wide layer",
     "empty lists",
