@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import ConfigError
 from spikepress.firmware import REPORT
-from spikepress.gateware import read_gateware
+from spikepress.gateware import Gateware, read_gateware
 from spikepress.progress import Notify, silent
 from spikepress.rundir import read_json
-from spikepress.tools.synth import synthesize
+from spikepress.synth_cache import Known, digest, keep, known
+from spikepress.tools.synth import YOSYS, flow_of, synthesize
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Synthesis:
 def synth(folder: str | Path, *, seeds: int = 3, notify: Notify = silent) -> Synthesis:
     """Synthesises, places and routes the folder's core on eight pins, once for each seed.
 
+    What was found is kept in the folder and taken from there while files, device and tools are the same.
     DataError for no folder, UnsupportedError for a device without an open flow here, ConfigError where a tool
     is missing, ModelError where one fails.
     """
@@ -84,22 +87,40 @@ def synth(folder: str | Path, *, seeds: int = 3, notify: Notify = silent) -> Syn
     read = read_gateware(folder)
     told = read_json(read.path / REPORT)
     notify("synth", 0.0)
-    netlist, placed = synthesize(read.files, read.device, range(1, seeds + 1))
+    found = _found(read, range(1, seeds + 1), notify)
     notify("synth", 1.0)
     bench = told.get("bench")
     assert isinstance(bench, dict)
+    assert found.netlist is not None
+    placed = [found.placed[seed] for seed in range(1, seeds + 1)]
     cells, available = placed[0].used["lc"]
     return Synthesis(
         device=read.device,
-        luts=netlist.luts,
-        flip_flops=netlist.flip_flops,
+        luts=found.netlist.luts,
+        flip_flops=found.netlist.flip_flops,
         logic_cells=cells,
         logic_cells_available=available,
         blocks=placed[0].used["ram"][0],
         blocks_estimated=int(str(told["blocks_estimated"])),
         blocks_available=placed[0].used["ram"][1],
-        multipliers=netlist.multipliers,
+        multipliers=found.netlist.multipliers,
         mhz=tuple(one.mhz for one in placed),
         clocks=int(bench["clocks"]),
         synops=int(bench["synops"]),
     )
+
+
+def _found(read: Gateware, seeds: Sequence[int], notify: Notify) -> Known:
+    """The netlist and every seed, of which only those that are not known yet are placed."""
+    flow = flow_of(read.device)
+    before = known(read.path, digest(read.files, read.device, (YOSYS, flow.package)))
+    missing = [seed for seed in seeds if seed not in before.placed]
+    if before.netlist is not None and not missing:
+        return before
+    total = len(missing) + 1
+    netlist, placed = synthesize(
+        read.files, read.device, missing, lambda seed: notify("synth", (missing.index(seed) + 1.5) / total)
+    )
+    found = Known(before.key, netlist, {**before.placed, **dict(zip(missing, placed, strict=True))})
+    keep(read.path, found)
+    return found

@@ -76,7 +76,8 @@ class Core:
         membrane = max(layer.reach for layer in self.stages).bit_length() + 1
         first = self.stages[0]
         currents = first.neurons if self.direct else 1
-        summed = int(first.arriving.max()).bit_length() + 1 if self.direct else 0
+        currents_reach = max(-int(first.arriving.low.min()), int(first.arriving.high.max()))
+        summed = currents_reach.bit_length() + 1 if self.direct else 0
         digits = 1 + width(self.program.input.bits + 1) if self.direct else 0
         return {
             "LAYERS": len(self.stages),
@@ -104,10 +105,10 @@ class Core:
             "ROW_BITS": width(rows + 1),
             "POINTER_BITS": width(synapses + 1),
             "SYNAPSE_BITS": width(synapses),
-            "INDEX_BITS": width(widest) if widest > 1 << 8 else 8,
+            "INDEX_BITS": width(widest),
             "WEIGHT_BITS": 8,
             "MEMBRANE_BITS": membrane,
-            "PARAMETER_BITS": max(1, membrane * len(self.stored_fields)),
+            "PARAMETER_BITS": max(1, sum(self.field_bits.values())),
             "SCORE_BITS": self._score_bits(membrane, steps),
         }
 
@@ -131,15 +132,24 @@ class Core:
                 return membrane
 
     @cached_property
-    def stored_fields(self) -> tuple[str, ...]:
-        """Neuron parameters that differ within a layer: these take a memory, the others are constants."""
-        return tuple(f for f in FIELDS if any(np.ptp(layer.values[f]) > 0 for layer in self.stages))
+    def field_bits(self) -> dict[str, int]:
+        """Neuron parameters that differ within a layer, and the bits of each: these take a memory, the others
+        are constants."""
+        return {
+            field: max(int(np.abs(layer.values[field]).max()) for layer in self.stages).bit_length() + 1
+            for field in FIELDS
+            if any(np.ptp(layer.values[field]) > 0 for layer in self.stages)
+        }
 
     @property
-    def parameters(self) -> dict[str, int | None]:
-        """Where in a parameter word each field begins; None for a constant."""
-        bits, stored = self.sizes["MEMBRANE_BITS"], self.stored_fields
-        return {f: stored.index(f) * bits if f in stored else None for f in FIELDS}
+    def parameters(self) -> dict[str, tuple[int, int] | None]:
+        """The highest and lowest bit of each field in a parameter word; None for a constant."""
+        found: dict[str, tuple[int, int] | None] = dict.fromkeys(FIELDS)
+        at = 0
+        for field, bits in self.field_bits.items():
+            found[field] = (at + bits - 1, at)
+            at += bits
+        return found
 
     @property
     def layers(self) -> list[dict[str, Any]]:
@@ -156,7 +166,7 @@ class Core:
                     "neurons": layer.neurons,
                     "fires": int(layer.neuron.fire is Fire.BINARY),
                     "leak": leak_text(layer.neuron),
-                    "clamp": clamp_text(layer.neuron),
+                    "clamp": clamp_text(layer),
                     "reset_rule": reset_text(layer.neuron),
                     "shift": layer.shift,
                 }
@@ -199,13 +209,13 @@ class Core:
         return tuple(np.cumsum(np.concatenate(counts)).tolist()), tuple(joined.tolist()) or (0,)
 
     def _parameter_words(self) -> tuple[int, ...]:
-        bits = self.sizes["MEMBRANE_BITS"]
-        mask = (1 << bits) - 1
         words = [0] * self.sizes["NEURONS"]
-        for place, field in enumerate(self.stored_fields):
+        at = 0
+        for field, bits in self.field_bits.items():
             values = np.concatenate([layer.values[field] for layer in self.stages])
             for neuron, value in enumerate(values.tolist()):
-                words[neuron] |= (value & mask) << (place * bits)
+                words[neuron] |= (value & ((1 << bits) - 1)) << at
+            at += bits
         return tuple(words)
 
     @property

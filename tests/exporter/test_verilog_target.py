@@ -37,7 +37,7 @@ def test_the_images_give_back_every_weight_of_every_list() -> None:
         found = np.zeros_like(layer.weights)
         for source in range(len(layer.weights)):
             for word in words[begins[row] : begins[row + 1]]:
-                found[source, word & 0xFF] = np.int8(np.uint8(word >> 8))
+                found[source, word & 7] = np.int8(np.uint8(word >> core.sizes["INDEX_BITS"]))
             row += 1
         np.testing.assert_array_equal(found, layer.weights)
 
@@ -176,7 +176,7 @@ def test_the_test_bench_fails_when_one_weight_differs(tmp_path: Path) -> None:
     sample = np.ones((6, 6), np.int32)
     files = folder(describe(program), "ice40up5k", UP5K, sample)
     first, rest = files["weights.mem"].split("\n", 1)
-    write_files({**files, "weights.mem": f"{int(first, 16) ^ 0x100:04x}\n{rest}"}, tmp_path)
+    write_files({**files, "weights.mem": f"{int(first, 16) ^ 0x100:03x}\n{rest}"}, tmp_path)
     assert _bench(tmp_path)[-1].startswith("FAIL: ")
 
 

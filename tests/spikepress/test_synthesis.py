@@ -8,10 +8,12 @@ import pytest
 
 from exporter.targets import spk
 from runtime.errors import ConfigError, ModelError, UnsupportedError
+from spikepress import synthesis
 from spikepress.firmware import FirmwareOptions
 from spikepress.gateware import export_gateware
 from spikepress.synthesis import synth
 from spikepress.tools import synth as tool
+from spikepress.tools.fpga_flows import FLOWS
 from tests.builders.programs import mlp
 
 STAT = """
@@ -36,18 +38,57 @@ def folder(where: Path, device: str) -> Path:
 
 
 def test_cells_are_counted_from_what_yosys_prints() -> None:
-    found = tool.netlist_of(STAT)
+    found = tool.netlist_of(STAT, FLOWS["ice40up5k"])
     assert (found.luts, found.flip_flops, found.blocks, found.multipliers) == (499, 302, 26, 0)
 
 
 def test_the_clock_is_the_one_after_routing() -> None:
-    found = tool.placed_of(LOG)
+    found = tool.placed_of(LOG, FLOWS["ice40up5k"])
     assert (found.mhz, found.used) == (30.08, {"lc": (756, 5280), "ram": (26, 30)})
+
+
+def test_the_table_of_an_ecp5_is_read_by_its_own_names() -> None:
+    log = """
+Info: 	              DP16KD:       9/     56    16%
+Info: 	        TRELLIS_COMB:     928/  24288     3%
+Info: Max frequency for clock '$glbnet$clk$TRELLIS_IO_IN': 71.56 MHz (PASS at 12.00 MHz)
+"""
+    found = tool.placed_of(log, FLOWS["ecp5-25f"])
+    assert (found.mhz, found.used) == (71.56, {"lc": (928, 24288), "ram": (9, 56)})
+    cells = "      658   LUT4\n        9   DP16KD\n      456   TRELLIS_FF\n"
+    netlist = tool.netlist_of(cells, FLOWS["ecp5-25f"])
+    assert (netlist.luts, netlist.flip_flops, netlist.blocks, netlist.multipliers) == (658, 456, 9, 0)
+
+
+def test_what_was_found_is_taken_from_the_folder_until_something_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, asked = folder(tmp_path, "ice40up5k"), []
+
+    def synthesize(files, device, seeds, placed):  # type: ignore[no-untyped-def]
+        asked.append(list(seeds))
+        for seed in seeds:
+            placed(seed)
+        used = {"lc": (700, 5280), "ram": (3, 30)}
+        return tool.Netlist(500, 300, 3, 0), [tool.Placed(used, 30.0 + seed) for seed in seeds]
+
+    monkeypatch.setattr(synthesis, "synthesize", synthesize)
+    first = synth(where, seeds=2)
+    assert (first.mhz, first.luts) == ((31.0, 32.0), 500)
+    assert synth(where, seeds=2) == first
+    assert synth(where, seeds=3).mhz == (31.0, 32.0, 33.0)
+    assert asked == [[1, 2], [3]]
+    image = where / "weights.mem"
+    image.write_text(image.read_text(encoding="utf-8").replace("1", "2"), encoding="utf-8")
+    synth(where, seeds=1)
+    (where / "synth.json").write_text('{"key": 3, "placed": []}', encoding="utf-8")
+    synth(where, seeds=1)
+    assert asked == [[1, 2], [3], [1], [1]]
 
 
 def test_a_log_without_figures_is_refused() -> None:
     with pytest.raises(ModelError, match="found no frequency"):
-        tool.placed_of("Info: nothing\n")
+        tool.placed_of("Info: nothing\n", FLOWS["ice40up5k"])
 
 
 def test_a_device_without_a_flow_no_seed_and_a_missing_tool_are_one_sentence(
@@ -64,9 +105,12 @@ def test_a_device_without_a_flow_no_seed_and_a_missing_tool_are_one_sentence(
 
 
 @pytest.mark.long
-def test_a_small_net_is_placed_without_multipliers_within_its_estimate(tmp_path: Path) -> None:
-    found = synth(folder(tmp_path, "ice40up5k"), seeds=1)
+@pytest.mark.parametrize("device", ["ice40up5k", "ecp5-25f"])
+def test_a_small_net_is_placed_without_multipliers_in_as_many_blocks_as_said(
+    device: str, tmp_path: Path
+) -> None:
+    found = synth(folder(tmp_path, device), seeds=1)
     assert found.multipliers == 0
-    assert 0 < found.blocks <= found.blocks_estimated
+    assert found.blocks == found.blocks_estimated > 0
     assert 0 < found.luts <= found.logic_cells < found.logic_cells_available
     assert found.mhz[0] > 12
