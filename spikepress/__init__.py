@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spikepress.emulation import Emulation, emulate
     from spikepress.exactness import LayerActivity, LegResult, Place
     from spikepress.firmware import FirmwareOptions
-    from spikepress.importing import Imported, import_model
+    from spikepress.importing import Imported, import_model, import_modules
     from spikepress.page import Report
     from spikepress.pipeline import Outcome, export, prune, quantize, run, train
     from spikepress.reporting import report
@@ -63,6 +63,7 @@ __all__ = [
     "export",
     "fit",
     "import_model",
+    "import_modules",
     "info",
     "prune",
     "quantize",
@@ -95,6 +96,7 @@ _HOMES = {
     "fit": "spikepress.fitting",
     "Imported": "spikepress.importing",
     "import_model": "spikepress.importing",
+    "import_modules": "spikepress.importing",
     "LayerActivity": "spikepress.exactness",
     "LegResult": "spikepress.exactness",
     "Place": "spikepress.exactness",

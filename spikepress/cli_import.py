@@ -16,7 +16,10 @@ IMPORT_EXAMPLE = (
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="A NIR file.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="A NIR file, or module:function, called for a snnTorch or SpikingJelly network."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Run directory to write.")],
     dt: Annotated[float, typer.Option(help="One step, in the unit of the file's time constants.")] = 1e-4,
     reset: Annotated[str, typer.Option(help="What a spike does: value, subtract or none.")] = "value",
@@ -27,23 +30,48 @@ def import_(
         str | None,
         typer.Option(help="count, membrane_last, membrane_max or membrane_sum; default: by the output."),
     ] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(help="Of a module: one step of input, as 1,28,28; default: by a first linear layer."),
+    ] = None,
     bits: Annotated[int, typer.Option(help="Width of the integer weights: 8, 4, 3 or 2.")] = 8,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a run directory of a NIR file: integers, .spk and ONNX, and how far they stray from the file."""
-    from spikepress.importing import NirWords, import_model
+    """Make a run directory of another tool's network: integers, .spk and ONNX, and how far they stray."""
+    from spikepress.entry import is_function
+    from spikepress.importing import NirWords, import_model, import_modules
 
-    found = import_model(
-        file,
-        output,
-        words=NirWords(dt, reset, compare, reset_timing),
-        n_steps=steps,
-        readout=readout,
-        bits=bits,
-        data=data,
-    )
+    words, sides = NirWords(dt, reset, compare, reset_timing), _shape(shape)
+    if is_function(source):
+        _refuse(source, "--dt, --reset, --compare or --reset-timing", words != NirWords())
+        found = import_modules(
+            source, output, shape=sides, n_steps=steps, readout=readout, bits=bits, data=data
+        )
+    else:
+        _refuse(source, "--shape", sides is not None)
+        found = import_model(
+            source, output, words=words, n_steps=steps, readout=readout, bits=bits, data=data
+        )
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=2))
     else:
         typer.echo("\n".join([*found.sentences, f"Files: {found.output}"]))
+
+
+def _shape(words: str | None) -> tuple[int, ...] | None:
+    from runtime.errors import ConfigError
+
+    if words is None:
+        return None
+    sides = words.split(",")
+    if not all(side.strip().isdigit() and int(side) > 0 for side in sides) or len(sides) > 3:
+        raise ConfigError(f"--shape: found {words!r}, expected one to three sides above 0, as 1,28,28")
+    return tuple(int(side) for side in sides)
+
+
+def _refuse(source: str, options: str, given: bool) -> None:
+    from runtime.errors import ConfigError
+
+    if given:
+        raise ConfigError(f"import: found {options} for {source}, expected none: it says that itself")

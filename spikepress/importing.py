@@ -1,4 +1,4 @@
-"""A network from a NIR file as a run directory: graphs, ``.spk`` and ONNX, with what the integers changed."""
+"""A network of another tool as a run directory: graphs, ``.spk`` and ONNX, with what the integers changed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from exporter.drift import Drift
 from runtime.errors import ConfigError
 from runtime.spec import Compare, Readout, Reset, ResetTiming
+from spikepress.entry import called
 from spikepress.rundir import STAGES, RunDirectory, write_json
 from spikepress.samples import random_samples, samples_of_test
 
 if TYPE_CHECKING:
+    from exporter.graph import Graph
     from exporter.shift_leaks import LeakChange
     from exporter.sources.nir_neurons import Conventions
 
@@ -95,17 +97,51 @@ def import_model(
     ``data``: an .npz with x and y to measure drift on; random events at one input in ten without it.
     Raises FormatError for a damaged file, ModelError or UnsupportedError naming the node.
     """
+    from exporter.sources.nir import load_nir
+
+    found = load_nir(path, words.conventions(), n_steps=n_steps, readout=_readout(readout))
+    return import_graph(found, output, bits=bits, data=data, samples=samples)
+
+
+def import_modules(
+    place: str,
+    output: str | Path,
+    *,
+    shape: tuple[int, ...] | None = None,
+    n_steps: int = 100,
+    readout: str | None = None,
+    bits: int = 8,
+    data: str | None = None,
+    samples: int = 64,
+) -> Imported:
+    """Calls ``module:function`` for a network of snnTorch or SpikingJelly modules; then as ``import_model``.
+
+    ``shape`` of one step of its input; None: that of a first linear layer. Raises ConfigError for a function
+    that cannot be called, ModelError or UnsupportedError naming the module.
+    """
+    from exporter.sources.modules import graph_from_modules
+
+    found = graph_from_modules(called(place), shape=shape, n_steps=n_steps, readout=_readout(readout))
+    return import_graph(found, output, bits=bits, data=data, samples=samples)
+
+
+def _readout(word: str | None) -> Readout | None:
+    return None if word is None else _member("--readout", word, Readout)
+
+
+def import_graph(
+    found: Graph, output: str | Path, *, bits: int = 8, data: str | None = None, samples: int = 64
+) -> Imported:
+    """A run directory of a float graph; see ``import_model``."""
     from exporter.drift import drift
     from exporter.passes import drop_dead, simplify
     from exporter.quantize import QuantizeOptions, quantize
     from exporter.shift_leaks import shift_leaks
-    from exporter.sources.nir import load_nir
     from exporter.wiring import input_of
     from runtime.coding import encode_input
     from spikepress.lowering import Graphs, write_graphs
 
-    said = None if readout is None else _member("--readout", readout, Readout)
-    found = simplify(load_nir(path, words.conventions(), n_steps=n_steps, readout=said))
+    found = simplify(found)
     real, leaks = shift_leaks(found)
     whole = quantize(real, QuantizeOptions(bits=bits))
     graphs = Graphs(real, whole, drop_dead(whole))
