@@ -134,12 +134,21 @@ class Core:
     @cached_property
     def field_bits(self) -> dict[str, int]:
         """Neuron parameters that differ within a layer, and the bits of each: these take a memory, the others
-        are constants."""
+        are constants. One that is always the same as one before it is read from there."""
         return {
             field: max(int(np.abs(layer.values[field]).max()) for layer in self.stages).bit_length() + 1
             for field in FIELDS
-            if any(np.ptp(layer.values[field]) > 0 for layer in self.stages)
+            if self._first_like(field) == field
+            and any(np.ptp(layer.values[field]) > 0 for layer in self.stages)
         }
+
+    def _first_like(self, field: str) -> str:
+        """The first field whose values are those of ``field``, neuron by neuron."""
+        return next(
+            other
+            for other in FIELDS
+            if all(np.array_equal(layer.values[other], layer.values[field]) for layer in self.stages)
+        )
 
     @property
     def parameters(self) -> dict[str, tuple[int, int] | None]:
@@ -149,7 +158,7 @@ class Core:
         for field, bits in self.field_bits.items():
             found[field] = (at + bits - 1, at)
             at += bits
-        return found
+        return {field: found[self._first_like(field)] for field in FIELDS}
 
     @property
     def layers(self) -> list[dict[str, Any]]:

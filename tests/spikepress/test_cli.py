@@ -189,6 +189,7 @@ def test_the_public_surface_is_pinned():
         "export",
         "fit",
         "import_model",
+        "import_modules",
         "info",
         "prune",
         "quantize",
