@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from spikepress.firmware import FirmwareOptions
     from spikepress.importing import Imported, import_model, import_modules
     from spikepress.page import Report
-    from spikepress.pipeline import Outcome, export, prune, quantize, run, train
+    from spikepress.pipeline import export, prune, quantize, run, train
     from spikepress.reporting import report
     from spikepress.simulation import Simulation, simulate
+    from spikepress.stage import Outcome
     from spikepress.sweeping import Sweep, SweptRun, sweep
     from spikepress.synthesis import Synthesis, synth
     from spikepress.tables import Table, table

@@ -71,6 +71,9 @@ def train(
     config: Annotated[str, typer.Argument(help="A TOML file, or the name of one that is built in.")],
     output: Annotated[Path, typer.Option(help="Run directory to write.")] = Path("runs/train"),
     seed: Seed = None,
+    portable: Annotated[
+        str | None, typer.Option(help="nir: train what NIR can say, so that its export loses nothing.")
+    ] = None,
     data_dir: DataDir = None,
     resume: Resume = False,
     as_json: AsJson = False,
@@ -79,7 +82,9 @@ def train(
     from spikepress.pipeline import train as run_train
 
     with shown() as notify:
-        outcome = run_train(config, output, seed=seed, data_dir=data_dir, resume=resume, notify=notify)
+        outcome = run_train(
+            config, output, seed=seed, portable=portable, data_dir=data_dir, resume=resume, notify=notify
+        )
     _tell(outcome.as_json(), outcome.sentence, as_json)
 
 

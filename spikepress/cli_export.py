@@ -35,6 +35,10 @@ def export(
     lossy: Annotated[
         bool, typer.Option("--lossy", help="For nir: also what NIR has no words for; says what is lost.")
     ] = False,
+    data: Annotated[
+        str | None,
+        typer.Option(help="With --lossy: a data set or an .npz to measure on; default: the run's own."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn a run's network into integers and write it for one or more targets."""
@@ -45,6 +49,8 @@ def export(
     from spikepress.rundir import RunDirectory
 
     targets = tuple(target or ("spk", "onnx"))
+    if data is not None and not lossy:
+        raise ConfigError("export: found --data without --lossy, expected both or neither")
     if lossy and "nir" not in targets:
         raise ConfigError("export: found --lossy without --target nir, expected both or neither")
     firmware = None if device is None else FirmwareOptions(device, name)
@@ -55,7 +61,7 @@ def export(
         objective=objective,
         encoding=encoding,
         firmware=firmware,
-        nir=NirOptions(dt, lossy),
+        nir=NirOptions(dt, lossy, data),
     )
     files = {kind: {"path": str(path), "bytes": _bytes(path)} for kind, path in written.items()}
     lines = [f"{x['path']}: {x['bytes']:,} bytes" for x in files.values()]

@@ -18,9 +18,9 @@ from spikepress.card import weight_sparsity
 from spikepress.fit_source import Trained, sha256
 from spikepress.fit_verdict import Model
 from spikepress.lowering import write_targets
-from spikepress.pipeline import Outcome
 from spikepress.rundir import QUANTIZED_STAGES, RunDirectory, read_json, write_json
 from spikepress.settings import start_run
+from spikepress.stage import Outcome
 from spikepress.workshop import Workshop, layouts_of
 from trainer import checkpoint
 from trainer.datasets import Samples

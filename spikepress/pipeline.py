@@ -7,28 +7,21 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigError, DataError
 from spikepress.progress import Notify, silent
 from spikepress.rundir import RunDirectory, run_directory_of
+from spikepress.stage import Outcome, Work, accuracy_of, finished, fit, splits_of
 
 if TYPE_CHECKING:
     from runtime.objective import Objective
     from spikepress.budget import Budget
     from spikepress.firmware import FirmwareOptions
     from spikepress.nir_export import NirOptions
-    from spikepress.settings import Settings
-    from trainer.callbacks import Callback
-    from trainer.config import Config
-    from trainer.datasets import Splits
-    from trainer.models import SpikingNet
-    from trainer.teacher import Teacher
 
 TARGETS = ("spk", "onnx")
 FIRMWARE = "c"
@@ -36,64 +29,43 @@ GATEWARE = "fpga"
 NIR = "nir"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a stage, or a run of the exported model, came to. ``accuracy`` is on test samples."""
-
-    stage: str
-    accuracy: float
-    validation_accuracy: float | None
-    weight_sparsity: float
-    seconds: float
-    samples: int
-    figures: Mapping[str, float]
-    """What else was counted, by name."""
-
-    def as_json(self) -> dict[str, Any]:
-        values = asdict(self)
-        return {**{k: v for k, v in values.items() if k != "figures"}, **dict(self.figures)}
-
-    @property
-    def sentence(self) -> str:
-        return (
-            f"{self.stage}: accuracy {self.accuracy:.2%} on {self.samples:,} test samples,"
-            f" weight sparsity {self.weight_sparsity:.2%}, {self.seconds:.1f} s"
-        )
-
-
 def train(
     config: str | Path,
     output: str | Path = "runs/train",
     *,
     seed: int | None = None,
+    portable: str | None = None,
     data_dir: Path | None = None,
     resume: bool = False,
     notify: Notify = silent,
 ) -> Outcome:
-    """Trains a dense network into ``output``. ``config`` is a TOML file or a built-in name.
+    """Trains a dense network into ``output``. ``config`` is a TOML file or a built-in name; ``portable``:
+    "nir" for a network that NIR can say.
 
     Raises ConfigError, DataError or OutputError before anything is trained.
     """
+    from spikepress.portable import check_portable
     from spikepress.settings import load_settings, read_settings, start_run
     from spikepress.teaching import teacher_of
     from trainer import build, distributed
 
     run = RunDirectory(output)
     resumes = resume and run.config.exists()
-    settings, text = (load_settings(run), "") if resumes else read_settings(config, seed)
-    data = _splits(settings, data_dir)
+    settings, text = (load_settings(run), "") if resumes else read_settings(config, seed, portable)
+    data = splits_of(settings, data_dir)
     spec = build.input_spec(settings.config.input, data.info)
     classes = data.info.classes
     n_classes = len(classes) or (1 if data.train.y.ndim == 1 else data.train.y.shape[1])
     net = build.build_net(settings.config, spec, n_classes, classes)
+    check_portable(settings.config.train.portable, net)
     teacher = teacher_of(settings.config.train, net)
     if not resumes:
         # Everything that can be refused has been: only now is anything written.
         if distributed.is_leader():
             start_run(run, settings, text)
         distributed.wait()
-    work = _Work(run, "dense", settings.config, data, resumes)
-    return _fit(net, work, (), notify, teacher)
+    work = Work(run, "dense", settings.config, data, resumes)
+    return fit(net, work, (), notify, teacher)
 
 
 def prune(
@@ -121,11 +93,11 @@ def prune(
     if not resume:
         run.prune_log.unlink(missing_ok=True)
     distributed.wait()
-    data = _splits(settings, data_dir)
-    work = _Work(run, "pruned", config, data, resume)
+    data = splits_of(settings, data_dir)
+    work = Work(run, "pruned", config, data, resume)
     dense = Teacher(copy.deepcopy(net).eval(), settings.distill) if settings.distill else None
     teacher = dense or teacher_of(settings.config.train, net)
-    return _fit(net, work, (Pruning(rules, run.prune_log, data.validation),), notify, teacher)
+    return fit(net, work, (Pruning(rules, run.prune_log, data.validation),), notify, teacher)
 
 
 def quantize(
@@ -144,10 +116,10 @@ def quantize(
     widths = settings.quantize
     prepare(fold_batch_norm(net), widths.bits, first=widths.first, last=widths.last)
     config = settings.stage(max(1, widths.epochs), widths.lr)
-    work = _Work(run, f"{before}-quantized", config, _splits(settings, data_dir), resume)
+    work = Work(run, f"{before}-quantized", config, splits_of(settings, data_dir), resume)
     if widths.epochs == 0:
-        return _finished(net, work, time.perf_counter())
-    return _fit(net, work, (), notify, teacher_of(settings.config.train, net))
+        return finished(net, work, time.perf_counter())
+    return fit(net, work, (), notify, teacher_of(settings.config.train, net))
 
 
 def compress(
@@ -178,7 +150,7 @@ def compress(
     if budget.sparsity is not None:
         wish = replace(wish, sparsity=budget.sparsity)
     net = checkpoint.load(run.require(run.checkpoint("dense"), "spikepress train"))
-    data = _splits(settings, data_dir)
+    data = splits_of(settings, data_dir)
     notify("calibrate", 0.0)
     calibrated = Calibrated(net, data.train)
     notify("compress", 0.0)
@@ -191,105 +163,10 @@ def compress(
         check_budget(done, budget, recovery)
     run.checkpoint("pruned").unlink(missing_ok=True)
     run.checkpoint("pruned").with_suffix(".json").unlink(missing_ok=True)
-    outcome = _finished(done.net, _Work(run, "pruned-quantized", settings.config, data, False), start)
+    outcome = finished(done.net, Work(run, "pruned-quantized", settings.config, data, False), start)
     spent = Spent(calibrated.seconds + done.seconds, calibrated.sample_passes + done.sample_passes)
     log_compression(run.prune_log, calibrated.net, done.net, spent, data.validation)
     return replace(outcome, figures={"sample_passes": spent.sample_passes})
-
-
-@dataclass(frozen=True)
-class _Work:
-    """One training stage: where, under which name, how, on what."""
-
-    run: RunDirectory
-    stage: str
-    config: Config
-    data: Splits
-    resume: bool
-
-
-def _splits(settings: Settings, data_dir: Path | None) -> Splits:
-    from trainer import datasets
-
-    return datasets.load(settings.config.data.name, data_dir, settings.config.data.options)
-
-
-def _fit(
-    net: SpikingNet,
-    work: _Work,
-    callbacks: Sequence[Callback],
-    notify: Notify,
-    teacher: Teacher | None = None,
-) -> Outcome:
-    from spikepress.watch import ShowProgress, WriteSparsity
-    from trainer import checkpoint, loop
-
-    start = time.perf_counter()
-    done = work.run.checkpoint(work.stage)
-    if work.resume and done.exists():
-        return _finished(checkpoint.load(done, net), work, start)
-    watching = (*callbacks, WriteSparsity(), ShowProgress(work.stage, notify))
-    where = loop.Run(work.run.path, work.stage, work.resume)
-    loop.fit(net, work.data, work.config, watching, where, teacher)
-    return _finished(net, work, start)
-
-
-def _finished(net: SpikingNet, work: _Work, start: float) -> Outcome:
-    """Saves the stage's network and says how good it is on validation and test samples."""
-    from spikepress.watch import net_sparsity
-    from trainer import checkpoint, distributed
-    from trainer.evaluate import evaluate
-
-    net.eval()
-    if distributed.is_leader():
-        checkpoint.save(work.run.checkpoint(work.stage), net)
-    sparsity = net_sparsity(net)
-    if net.quantization is not None:
-        _make_whole(net)
-    for rest in ("last", "best"):
-        for suffix in (".safetensors", ".json"):
-            (work.run.path / f"{work.stage}-{rest}{suffix}").unlink(missing_ok=True)
-    test, validation = work.data.test, work.data.validation
-    outcome = Outcome(
-        work.stage,
-        _accuracy(evaluate(net, test).predictions, test.y),
-        _accuracy(evaluate(net, validation).predictions, validation.y),
-        sparsity,
-        time.perf_counter() - start,
-        len(test),
-        {},
-    )
-    if distributed.is_leader():
-        _note(work.run, outcome)
-    distributed.wait()
-    return outcome
-
-
-def _make_whole(net: SpikingNet) -> None:
-    """Lets a quantized network evaluate in whole numbers, as every other leg will."""
-    from exporter.passes import simplify
-    from exporter.quantize import quantize as quantize_graph
-    from exporter.sources.torch import graph_from_torch
-    from spikepress.legs import integer_parameters
-    from trainer import integer
-
-    integer.attach(net, *integer_parameters(quantize_graph(simplify(graph_from_torch(net)))))
-
-
-def _accuracy(predictions: Any, labels: Any) -> float:
-    """Share of right predictions; labels per step are judged at their last step."""
-    labels = np.asarray(labels)
-    return float(np.mean(predictions == (labels if labels.ndim == 1 else labels[:, -1])))
-
-
-def _note(run: RunDirectory, outcome: Outcome) -> None:
-    """Keeps the outcome of each stage, newest last, in ``stages.json``."""
-    from spikepress.rundir import read_json, write_json
-
-    path = run.stages
-    stages = dict(read_json(path)) if path.exists() else {}
-    stages.pop(outcome.stage, None)
-    write_json(path, {**stages, outcome.stage: outcome.as_json()})
 
 
 def export(
@@ -394,5 +271,5 @@ def run(
     seconds = time.perf_counter() - start
     names = ("effective_acs", "input_adds", "executed_adds", "dense_synops", "fanout_synops", "spikes")
     figures = {name: getattr(result.counts, name) / len(x) for name in names}
-    accuracy = _accuracy(result.predictions, y)
+    accuracy = accuracy_of(result.predictions, y)
     return Outcome("runtime", accuracy, None, weight_sparsity(program), seconds, len(x), figures)

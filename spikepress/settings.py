@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Mapping
@@ -99,11 +100,15 @@ def load_settings(run: RunDirectory) -> Settings:
     return parse_settings(path.read_text(encoding="utf-8"), run.path, str(path))
 
 
-def read_settings(config: str | Path, seed: int | None = None) -> tuple[Settings, str]:
-    """The settings of a configuration, and its text, with ``seed`` written in; ConfigError."""
+def read_settings(
+    config: str | Path, seed: int | None = None, portable: str | None = None
+) -> tuple[Settings, str]:
+    """A configuration's settings, and its text with ``seed`` and ``portable`` written in; ConfigError."""
     text, folder = config_text(config)
     if seed is not None:
         text = with_seed(text, seed)
+    if portable is not None:
+        text = with_value(text, "train", "portable", json.dumps(portable))
     return parse_settings(text, folder, str(config)), text
 
 

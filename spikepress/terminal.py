@@ -16,7 +16,7 @@ from spikepress.terminal_plots import print_plot
 if TYPE_CHECKING:
     from spikepress.exactness import LegResult
     from spikepress.page import Report
-    from spikepress.pipeline import Outcome
+    from spikepress.stage import Outcome
     from spikepress.timing import Timing
     from spikepress.verification import Verification
 

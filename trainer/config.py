@@ -12,6 +12,7 @@ from runtime.errors import ConfigError
 from runtime.spec import Coding, Readout
 from trainer.blueprint import read_layers
 from trainer.networks import NetworkConfig
+from trainer.portable import PORTABLE, said_in
 from trainer.tables import read_table, read_value, require, shown
 
 
@@ -134,6 +135,8 @@ class TrainConfig:
     """Augmentation: shifts of sequences by up to this many steps."""
     amplitude_jitter: float = 0.0
     """Augmentation: samples times 1 ± this."""
+    portable: str = ""
+    """"nir": neurons that NIR can say, where a layer leaves it open; what it cannot say is refused."""
     seed: int = 0
     threads: int = 0
     """Of torch; 0 leaves what is set."""
@@ -149,6 +152,9 @@ class TrainConfig:
         require(0 <= self.label_smoothing < 1, "train.label_smoothing", self.label_smoothing, "0 to below 1")
         require(
             0 <= self.amplitude_jitter < 1, "train.amplitude_jitter", self.amplitude_jitter, "0 to below 1"
+        )
+        require(
+            self.portable in ("", *PORTABLE), "train.portable", self.portable, f"one of {', '.join(PORTABLE)}"
         )
         share = self.teacher_share
         require(0 <= share <= 1, "train.teacher_share", share, "0 to 1")
@@ -247,13 +253,14 @@ def from_tables(tables: Mapping[str, object], folder: Path = Path()) -> Config:
             raise ConfigError(f"{key}: found an unknown section, expected one of {', '.join(SECTIONS)}")
     data = dict(_table(tables, "data"))
     name = read_value(str, data.pop("name", DataConfig.name), "data.name")
-    layers = _layers(tables)
+    train = read_table(TrainConfig, _table(tables, "train"), "train")
+    layers = said_in(train.portable, _layers(tables))
     return Config(
         data=DataConfig(name, data),
         input=read_table(InputConfig, _table(tables, "input"), "input"),
         layers=layers,
         model=read_table(ModelConfig, tables["model"], "model") if "model" in tables else None,
-        train=read_table(TrainConfig, _table(tables, "train"), "train"),
+        train=train,
         quantize=read_table(QuantizeConfig, tables["quantize"], "quantize") if "quantize" in tables else None,
         prune=_table(tables, "prune") if "prune" in tables else None,
         compress=_table(tables, "compress") if "compress" in tables else None,

@@ -80,6 +80,8 @@ def test_what_nir_cannot_say_of_a_run_is_refused_and_measured_where_asked(small_
     told = json.loads((tmp_path / "model-nir.json").read_text(encoding="utf-8"))
     assert told["differing"] > 0
     assert told["spikes"] > told["differing"] / 2
+    assert told["measured_on"] == "test samples"
+    assert 0 < told["differing_predictions"] <= told["samples"] == 64
     again = sp.import_model(
         tmp_path / "model.nir", tmp_path / "again", words=NirWords(reset="subtract", compare=">="), n_steps=4
     )
