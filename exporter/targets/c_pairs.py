@@ -23,7 +23,7 @@ def is_paired(program: Program, projection: Projection, left: int) -> bool:
     conv, table = projection.synapses, program.tables[projection.table]
     if not isinstance(conv, ConvSynapses) or conv.groups != 1 or conv.out_shape[0] % 2:
         return False
-    whole = table.encoding == "dense" and table.bits == 8
+    whole = table.encoding == "dense" and table.bits <= 8
     alone = sum(p.table == projection.table for p in program.projections) == 1
     signed = projection.pre == 0 and program.input.signed
     return whole and alone and not signed and _fits(program, projection, table, left)

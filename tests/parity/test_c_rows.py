@@ -63,9 +63,9 @@ def several_steps(encoding: str) -> Program:
     return build.program(Readout.COUNT)
 
 
-def in_pairs(maps: int = 8, spec: InputSpec | None = None) -> Program:
-    """Two convolutions of whole bytes, the second with too many maps to unroll, and a readout."""
-    build = Builder(np.random.default_rng(6), spec or frame((1, 12, 12), 1, 2), density=0.9)
+def in_pairs(maps: int = 8, spec: InputSpec | None = None, width: int = 8) -> Program:
+    """Two convolutions of ``width`` bits, the second with too many maps to unroll, and a readout."""
+    build = Builder(np.random.default_rng(6), spec or frame((1, 12, 12), 1, 2), width, density=0.9)
     graded = neuron(fire=Fire.GRADED, payload_bits=3, threshold_q=(20,), reset_q=(0,))
     first = build.conv(0, maps, kernel=(5, 5), stride=(2, 2), padding=(1, 1))
     build.convolve(0, build.neurons(first.out_shape, graded), first, "dense")
@@ -147,6 +147,14 @@ def paired_of(program: Program) -> frozenset[int]:
 @pytest.mark.parametrize("bits", [1, 2, 7])
 def test_two_sums_in_a_word_are_the_engines(bits: int) -> None:
     program = in_pairs(spec=frame((1, 12, 12), 1, bits))
+    assert paired_of(program) == {0, 1}
+    frames = full_and_random(program)
+    assert_same(run_program(program, frames, ROWS, pairs=True), expected_of(program, frames))
+
+
+@pytest.mark.parametrize("width", [2, 3, 4])
+def test_narrow_weights_share_words_too(width: int) -> None:
+    program = in_pairs(width=width)
     assert paired_of(program) == {0, 1}
     frames = full_and_random(program)
     assert_same(run_program(program, frames, ROWS, pairs=True), expected_of(program, frames))
