@@ -6,7 +6,7 @@ nodes through the time steps. Every array inside a step is (samples, *shape of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,10 +56,14 @@ class FloatTrace:
     predictions: NDArray[np.int64]
 
 
-def run(graph: Graph, coded: NDArray[np.integer]) -> Trace:
+Watch = Callable[[Synapse, Array], None]
+"""Called at every step with each synapse and what reaches it: (samples, *shape of its source)."""
+
+
+def run(graph: Graph, coded: NDArray[np.integer], watch: Watch | None = None) -> Trace:
     """Trace of an integer graph on coded input of shape (steps, samples, *input shape)."""
     shapes = check_integer(graph)
-    spikes, membranes = _walk(graph, shapes, coded, _Integers())
+    spikes, membranes = _walk(graph, shapes, coded, _Integers(), watch)
     scores = read_out(graph, spikes, membranes).astype(np.int64)
     return Trace(_as_int32(spikes), _as_int32(membranes), scores, scores.argmax(axis=1))
 
@@ -145,7 +149,11 @@ class _Reals:
 
 
 def _walk(
-    graph: Graph, shapes: Mapping[str, tuple[int, ...]], coded: Array, arithmetic: _Arithmetic
+    graph: Graph,
+    shapes: Mapping[str, tuple[int, ...]],
+    coded: Array,
+    arithmetic: _Arithmetic,
+    watch: Watch | None = None,
 ) -> tuple[Values, Values]:
     """Payloads and membranes of every neuron, each (steps, samples, neurons)."""
     _check_coded(graph, coded)
@@ -157,9 +165,11 @@ def _walk(
     for frame in coded:
         values = {name: past[-1][name] for name in fixed} if past else {}
         for node in graph.nodes:
+            seen = _seen(node, values, past, silence)
+            if watch is not None and isinstance(node, Synapse):
+                watch(node, seen[0])
             if node.name in values:
                 continue
-            seen = _seen(node, values, past, silence)
             if isinstance(node, Neuron):
                 values[node.name], v = arithmetic.neuron(node, seen[0])
                 spikes[node.name].append(_flat(values[node.name]))

@@ -292,7 +292,7 @@ def verify(
 
 
 @app.command(epilog="Example: spikepress report runs/first --device stm32f103c8")
-def report(
+def report(  # noqa: PLR0913, PLR0917 - each is an option of the command
     model: Model,
     device: Annotated[
         list[str] | None, typer.Option(help="Judge this device; exit 1 if the network does not fit.")
@@ -304,6 +304,9 @@ def report(
     data_dir: DataDir = None,
     samples: Samples = None,
     own: DeviceFile = None,
+    neurobench: Annotated[
+        bool, typer.Option("--neurobench", help="Also write neurobench.json, figures by its definitions.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the network's figures and write one page of pictures that needs no network to read."""
@@ -320,6 +323,7 @@ def report(
             data=data,
             data_dir=data_dir,
             samples=samples,
+            neurobench=neurobench,
             notify=notify,
         )
     if as_json:

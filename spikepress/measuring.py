@@ -41,6 +41,8 @@ class Measured:
     run: RunDirectory
     program: Program
     memory: MemoryPlan
+    coded: NDArray[np.int32]
+    """(steps, samples, *input shape)."""
     accuracy: float
     counts: Counts
     steps: StepFigures
@@ -108,6 +110,7 @@ def measure(
         run=run,
         program=program,
         memory=plan(program),
+        coded=coded,
         accuracy=steps.accuracy[-1],
         counts=results[-1].counts,
         steps=steps,

@@ -17,13 +17,14 @@ from spikepress.formats import format_tables, formats
 from spikepress.labels import labels_of
 from spikepress.measuring import DRIFT_SAMPLES, Measured, measure
 from spikepress.needs import CODE_BYTES, STACK_BYTES, ram_lines
+from spikepress.neurobench import write_neurobench
 from spikepress.page import Card, Report, Table, rows_of, write_page
 from spikepress.plots import Plot, named
 from spikepress.progress import Notify, silent
 from spikepress.rundir import RunDirectory, read_json, read_log
 
 
-def report(
+def report(  # noqa: PLR0913 - each is an option of the command
     model: str | Path,
     *,
     devices: Sequence[str] | None = None,
@@ -32,9 +33,11 @@ def report(
     data: str | None = None,
     data_dir: Path | None = None,
     samples: int | None = None,
+    neurobench: bool = False,
     notify: Notify = silent,
 ) -> Report:
-    """Measures ``model`` on test samples and writes its page, by default ``report.html`` beside it.
+    """Measures ``model`` on test samples and writes its page, by default ``report.html`` beside it; with
+    ``neurobench`` also ``neurobench.json``, next to the page.
 
     ``devices`` limits the verdicts to these names; ``device_file`` adds a user's own. Raises SpikepressError
     for what is missing or damaged.
@@ -44,7 +47,10 @@ def report(
     needs = measured.needs
     verdicts = judge_all(needs, all_devices(device_file) if chosen is None else chosen)
     made = compose(measured, verdicts)
-    write_page(made, measured.run.page if output is None else Path(output))
+    page = measured.run.page if output is None else Path(output)
+    if neurobench:
+        write_neurobench(measured, page.with_name("neurobench.json"))
+    write_page(made, page)
     return made
 
 

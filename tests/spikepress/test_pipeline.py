@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import spikepress as sp
-from runtime.errors import ConfigError, DataError
+from runtime.errors import ConfigError, DataError, ModelError
 from spikepress.page import report_json
 from spikepress.rundir import RunDirectory, read_json, read_log
 from spikepress.settings import built_in_configs, config_text, parse_settings, with_seed
@@ -286,3 +286,14 @@ def test_an_unfit_teacher_is_one_sentence_and_leaves_nothing(small_run, tmp_path
     with pytest.raises(ConfigError, match=found):
         sp.train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_report_writes_the_figures_of_neurobench_beside_ours(small_run, tmp_path):
+    sp.report(small_run, samples=20, neurobench=True, output=tmp_path / "page.html")
+    found = json.loads((tmp_path / "neurobench.json").read_text(encoding="utf-8"))
+    assert found["SynapticOperations"]["Dense"] > found["SynapticOperations"]["Effective_ACs"] > 0
+    assert found["spikepress"]["samples"] == 20
+    assert 0 < found["ConnectionSparsity"] < 1
+    shutil.copyfile(small_run / "model.spk", tmp_path / "alone.spk")
+    with pytest.raises(ModelError, match="no graphs"):
+        sp.report(tmp_path / "alone.spk", data="digits", samples=20, neurobench=True)
