@@ -14,6 +14,7 @@ from spikepress.cli_devices import DEVICES_EXAMPLE, devices
 from spikepress.cli_export import EXPORT_EXAMPLE, export
 from spikepress.cli_fit import COMPARE_EXAMPLE, FIT_EXAMPLE, compare, fit
 from spikepress.cli_import import IMPORT_EXAMPLE, import_
+from spikepress.cli_run import RUN_EXAMPLE, run
 from spikepress.cli_runs import SWEEP_EXAMPLE, TABLE_EXAMPLE, sweep, table
 from spikepress.options import AsJson, Data, DataDir, DeviceFile, Model, Resume, Samples, Seed
 from spikepress.progress import shown
@@ -37,6 +38,7 @@ app.command(epilog=DEVICES_EXAMPLE)(devices)
 app.command(epilog=EXPORT_EXAMPLE)(export)
 app.command(epilog=CHECK_EXAMPLE)(check)
 app.command("import", epilog=IMPORT_EXAMPLE)(import_)
+app.command(epilog=RUN_EXAMPLE)(run)
 
 
 def _print_json(values: object) -> None:
@@ -238,25 +240,6 @@ def synth(
     with shown() as notify:
         result = run_synth(folder, seeds=seeds, notify=notify)
     _tell(result.as_json(), result.sentence, as_json)
-
-
-@app.command(epilog="Example: spikepress run runs/first --samples 100")
-def run(
-    model: Model,
-    data: Data = None,
-    data_dir: DataDir = None,
-    samples: Samples = None,
-    as_json: AsJson = False,
-) -> None:
-    """Run the exported network on test data: accuracy, counted operations, time."""
-    from spikepress.pipeline import run as run_model
-    from spikepress.terminal import print_outcome
-
-    outcome = run_model(model, data=data, data_dir=data_dir, samples=samples)
-    if as_json:
-        _print_json(outcome.as_json())
-    else:
-        print_outcome(outcome)
 
 
 @app.command(epilog="Example: spikepress verify runs/first --legs torch,runtime,onnx --samples 200")

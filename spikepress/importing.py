@@ -11,6 +11,7 @@ from exporter.drift import Drift
 from runtime.errors import ConfigError
 from runtime.spec import Compare, Readout, Reset, ResetTiming
 from spikepress.entry import called
+from spikepress.run_lock import held
 from spikepress.rundir import STAGES, RunDirectory, write_json
 from spikepress.samples import random_samples, samples_of_test
 
@@ -151,9 +152,9 @@ def import_graph(
     spec = input_of(found).spec
     x = random_samples(spec, samples) if data is None else samples_of_test(run, data).x[:samples]
     strayed = drift(found, graphs.final, encode_input(x, spec))
-    run.create()
-    files = write_graphs(graphs, ("spk", "onnx"), run)
-    where = "random events" if data is None else data
-    result = Imported(run.path, leaks, strayed, f"{len(x)} samples of {where}", files)
-    write_json(run.imported, result.as_json())
+    with held(run):
+        files = write_graphs(graphs, ("spk", "onnx"), run)
+        where = "random events" if data is None else data
+        result = Imported(run.path, leaks, strayed, f"{len(x)} samples of {where}", files)
+        write_json(run.imported, result.as_json())
     return result

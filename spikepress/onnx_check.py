@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from exporter.sources.rehearsal import rehearse
 from runtime.errors import DataError, FormatError
+from runtime.rehearsal import rehearse
 from spikepress.check_rules import Finding
 
 TARGET = "onnx"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigError, DataError
 from spikepress.progress import Notify, silent
+from spikepress.run_lock import held
 from spikepress.rundir import RunDirectory, run_directory_of
 from spikepress.stage import Outcome, Work, accuracy_of, finished, fit, splits_of
 
@@ -59,13 +60,13 @@ def train(
     net = build.build_net(settings.config, spec, n_classes, classes)
     check_portable(settings.config.train.portable, net)
     teacher = teacher_of(settings.config.train, net)
-    if not resumes:
-        # Everything that can be refused has been: only now is anything written.
-        if distributed.is_leader():
-            start_run(run, settings, text)
-        distributed.wait()
-    work = Work(run, "dense", settings.config, data, resumes)
-    return fit(net, work, (), notify, teacher)
+    with held(run, distributed.is_leader()):
+        if not resumes:
+            # Everything that can be refused has been: only now is anything written.
+            if distributed.is_leader():
+                start_run(run, settings, text)
+            distributed.wait()
+        return fit(net, Work(run, "dense", settings.config, data, resumes), (), notify, teacher)
 
 
 def prune(
@@ -90,14 +91,15 @@ def prune(
     rules = replace(settings.prune, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
     net = checkpoint.load(run.require(run.checkpoint("dense"), "spikepress train"))
     config = settings.stage(settings.prune_epochs, settings.prune_lr)
-    if not resume:
-        run.prune_log.unlink(missing_ok=True)
-    distributed.wait()
     data = splits_of(settings, data_dir)
-    work = Work(run, "pruned", config, data, resume)
     dense = Teacher(copy.deepcopy(net).eval(), settings.distill) if settings.distill else None
     teacher = dense or teacher_of(settings.config.train, net)
-    return fit(net, work, (Pruning(rules, run.prune_log, data.validation),), notify, teacher)
+    with held(run, distributed.is_leader()):
+        if not resume:
+            run.prune_log.unlink(missing_ok=True)
+        distributed.wait()
+        pruning = Pruning(rules, run.prune_log, data.validation)
+        return fit(net, Work(run, "pruned", config, data, resume), (pruning,), notify, teacher)
 
 
 def quantize(
@@ -106,7 +108,7 @@ def quantize(
     """Folds batch norms and fine-tunes the pruned (else the dense) network on its integer grid."""
     from spikepress.settings import load_settings
     from spikepress.teaching import teacher_of
-    from trainer import checkpoint
+    from trainer import checkpoint, distributed
     from trainer.prepare import fold_batch_norm, prepare
 
     run = run_directory_of(run_dir)
@@ -117,9 +119,11 @@ def quantize(
     prepare(fold_batch_norm(net), widths.bits, first=widths.first, last=widths.last)
     config = settings.stage(max(1, widths.epochs), widths.lr)
     work = Work(run, f"{before}-quantized", config, splits_of(settings, data_dir), resume)
-    if widths.epochs == 0:
-        return finished(net, work, time.perf_counter())
-    return fit(net, work, (), notify, teacher_of(settings.config.train, net))
+    teacher = teacher_of(settings.config.train, net) if widths.epochs else None
+    with held(run, distributed.is_leader()):
+        if widths.epochs == 0:
+            return finished(net, work, time.perf_counter())
+        return fit(net, work, (), notify, teacher)
 
 
 def compress(
@@ -161,11 +165,12 @@ def compress(
         recovery = Recovery(epochs, settings, data, notify)
         done = recover(calibrated, done, wish, recovery)
         check_budget(done, budget, recovery)
-    run.checkpoint("pruned").unlink(missing_ok=True)
-    run.checkpoint("pruned").with_suffix(".json").unlink(missing_ok=True)
-    outcome = finished(done.net, Work(run, "pruned-quantized", settings.config, data, False), start)
-    spent = Spent(calibrated.seconds + done.seconds, calibrated.sample_passes + done.sample_passes)
-    log_compression(run.prune_log, calibrated.net, done.net, spent, data.validation)
+    with held(run):
+        run.checkpoint("pruned").unlink(missing_ok=True)
+        run.checkpoint("pruned").with_suffix(".json").unlink(missing_ok=True)
+        outcome = finished(done.net, Work(run, "pruned-quantized", settings.config, data, False), start)
+        spent = Spent(calibrated.seconds + done.seconds, calibrated.sample_passes + done.sample_passes)
+        log_compression(run.prune_log, calibrated.net, done.net, spent, data.validation)
     return replace(outcome, figures={"sample_passes": spent.sample_passes})
 
 

@@ -21,6 +21,7 @@ TABLE = {
     "runtime": {"numpy", "numba", "runtime"},
     "trainer": {"numpy", "torch", "safetensors", "trainer", "runtime.spec", "runtime.errors"},
     "trainer.datasets": {"numpy", "torch", "sklearn", "trainer", "runtime.spec", "runtime.errors"},
+    "trainer.datasets.events_hdf5": {"h5py", "trainer", "runtime.errors", "runtime.rehearsal"},
     "pruner": {
         "numpy",
         "torch",

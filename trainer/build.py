@@ -20,6 +20,9 @@ from trainer.datasets import DatasetInfo
 from trainer.models import SpikingNet
 from trainer.tables import require
 
+STEP_US = 1000
+"""Of a step where neither the configuration nor the data set says."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -114,7 +117,7 @@ def input_spec(config: InputConfig, info: DatasetInfo) -> InputSpec:
         sample_shift=shift,
         delta=config.delta,
         seed=config.seed,
-        step_us=config.step_us,
+        step_us=config.step_us or info.step_us or STEP_US,
     )
 
 

@@ -74,14 +74,15 @@ class InputConfig:
     """Real value of one unit; None: direct input spans -1..1, events count as 1."""
     delta: int = 1
     seed: int = 1
-    step_us: int = 1000
+    step_us: int | None = None
+    """Microseconds of a step; 1000 where the data set does not say."""
 
     def __post_init__(self) -> None:
         require(self.n_steps is None or self.n_steps >= 1, "input.n_steps", self.n_steps, "at least 1")
         require(self.bits is None or 1 <= self.bits <= 16, "input.bits", self.bits, "1 to 16")
         require(self.scale is None or self.scale > 0, "input.scale", self.scale, "a number above 0")
         require(self.delta >= 1, "input.delta", self.delta, "at least 1")
-        require(self.step_us >= 1, "input.step_us", self.step_us, "at least 1")
+        require(self.step_us is None or self.step_us >= 1, "input.step_us", self.step_us, "at least 1")
 
 
 @dataclass(frozen=True)

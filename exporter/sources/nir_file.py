@@ -11,8 +11,8 @@ import nir
 import numpy as np
 
 from exporter.sources.nir_revisions import MOST_NODES, revised
-from exporter.sources.rehearsal import rehearse
 from runtime.errors import DataError, FormatError
+from runtime.rehearsal import rehearse
 
 MOST_BYTES = 1 << 30
 """All arrays together, unpacked; also at most ``MOST_TIMES`` the file, or ``SMALL``."""

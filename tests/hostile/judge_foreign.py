@@ -82,9 +82,27 @@ def _mutants(name: str, count: int) -> list[bytes]:
     return list(mutants(name, count, seed=9))
 
 
+def broken_events(path: Path, seed: int) -> str:
+    from tests.hostile.broken_events import KINDS as FILES
+    from tests.hostile.broken_events import write_broken
+
+    for old in path.parent.glob(f"{path.stem}.*"):
+        old.unlink()
+    kind = write_broken(path, seed)
+    path.rename(path.with_suffix("." + FILES[seed % len(FILES)].rpartition(".")[2]))
+    return kind
+
+
+def read_events(path: Path) -> None:
+    from trainer.datasets.files import read_event_file
+
+    read_event_file(next(path.parent.glob(f"{path.stem}.*")))
+
+
 KINDS: dict[str, tuple[Callable[[Path, int], str], Callable[[Path], None]]] = {
     "nir": (broken_nir, read_nir),
     "spk": (broken_spk, read_spk),
+    "events": (broken_events, read_events),
     "check.nir": (broken_nir, check),
     "check.onnx": (broken_onnx, check),
     "check.spk": (broken_spk, check),

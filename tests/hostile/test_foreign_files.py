@@ -41,7 +41,8 @@ def hold(found: dict, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "count"), [("nir", 96), ("spk", 64), ("check.nir", 48), ("check.onnx", 90), ("check.spk", 48)]
+    ("kind", "count"),
+    [("nir", 96), ("spk", 64), ("check.nir", 48), ("check.onnx", 90), ("check.spk", 48), ("events", 96)],
 )
 def test_broken_files_are_refused_in_a_sentence_or_read_right(kind, count):
     hold(judged(kind, 0, count), count)
@@ -50,7 +51,14 @@ def test_broken_files_are_refused_in_a_sentence_or_read_right(kind, count):
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "count"),
-    [("nir", 800), ("spk", 640), ("check.nir", 640), ("check.onnx", 1500), ("check.spk", 640)],
+    [
+        ("nir", 800),
+        ("spk", 640),
+        ("check.nir", 640),
+        ("check.onnx", 1500),
+        ("check.spk", 640),
+        ("events", 1800),
+    ],
 )
 def test_hundreds_of_broken_files_are_refused_in_a_sentence_or_read_right(kind, count):
     hold(judged(kind, 96, count), count)

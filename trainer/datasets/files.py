@@ -1,4 +1,4 @@
-"""Reads one user file into an array or events, by its ending: NPZ, CSV, WAV, N-MNIST .bin, Prophesee .dat."""
+"""One user file as an array or events, by its ending: NPZ, CSV, WAV, N-MNIST .bin, Prophesee .dat, HDF5."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ from numpy.typing import NDArray
 
 from runtime.errors import DataError
 from trainer.datasets.events import Events, read_dat, read_events_npz, read_nmnist_bin
+from trainer.datasets.events_hdf5 import read_events_hdf5
 from trainer.datasets.location import read_npz
 
-EVENT_READERS = {".bin": read_nmnist_bin, ".dat": read_dat, ".npz": read_events_npz}
+EVENT_READERS = {
+    ".bin": read_nmnist_bin,
+    ".dat": read_dat,
+    ".npz": read_events_npz,
+    ".h5": read_events_hdf5,
+    ".hdf5": read_events_hdf5,
+}
 EVENT_KEYS = {"x.npy", "y.npy", "p.npy", "t.npy"}
-ENDINGS = (".npz", ".csv", ".wav", ".bin", ".dat")
+ENDINGS = (".npz", ".csv", ".wav", ".bin", ".dat", ".h5", ".hdf5")
 
 
 def kind_of(path: Path) -> str:
@@ -26,7 +33,7 @@ def kind_of(path: Path) -> str:
         raise DataError(f"{path}: found the ending {ending!r}, expected one of {', '.join(ENDINGS)}")
     if ending == ".wav":
         return "wav"
-    if ending in (".bin", ".dat") or (ending == ".npz" and holds_events(path)):
+    if ending in (".bin", ".dat", ".h5", ".hdf5") or (ending == ".npz" and holds_events(path)):
         return "events"
     return "array"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,7 @@ def load_folder(data_dir: Path | None, options: FolderOptions) -> Splits:
     place = place_of(data_dir, options.path)
     items = list_items(place)
     classes = class_names([item.label for item in items])
-    x, grid, kind = read_all(items, options)
+    x, grid, kind, step_us = read_all(items, options)
     groups = group_numbers(items)
     y = np.array([classes.index(item.label) for item in items], dtype=np.int64)
     train, validation, test = divide(Samples(x, y, groups), items, options)
@@ -69,6 +69,7 @@ def load_folder(data_dir: Path | None, options: FolderOptions) -> Splits:
         origin=str(place.name),
         scale=grid.scale,
         group_kind="" if groups is None else "group",
+        step_us=step_us,
     )
     return Splits(parts[0], parts[1], parts[2], info)
 
@@ -117,16 +118,26 @@ def members(items: Sequence[Item], split: str) -> NDArray[np.int64]:
     return np.array([place for place, item in enumerate(items) if item.split == split], dtype=np.int64)
 
 
-def read_all(items: Sequence[Item], options: FolderOptions) -> tuple[NDArray[Any], IntegerGrid | None, str]:
-    """``(samples, grid, kind)``; the grid is None where it is to be chosen on the training samples."""
+class Read(NamedTuple):
+    """What was read of all files. ``grid``: None where it is to be chosen on the training samples."""
+
+    x: NDArray[Any]
+    grid: IntegerGrid | None
+    kind: str
+    step_us: int | None = None
+
+
+def read_all(items: Sequence[Item], options: FolderOptions) -> Read:
+    """All samples, which must be of one kind."""
     kind = kind_of(items[0].path)
     for item in items:
         if kind_of(item.path) != kind:
             raise DataError(f"{item.path}: found {kind_of(item.path)}, expected {kind} as in {items[0].path}")
     if kind == "wav":
-        return read_sounds(items, options), IntegerGrid(0, 255, 1.0), kind
+        return Read(read_sounds(items, options), IntegerGrid(0, 255, 1.0), kind)
     if kind == "events":
-        return read_recordings(items, options), IntegerGrid(0, (1 << options.event_bits) - 1, 1.0), kind
+        frames, step_us = read_recordings(items, options)
+        return Read(frames, IntegerGrid(0, (1 << options.event_bits) - 1, 1.0), kind, step_us)
     arrays = [fit_length(read_array(item.path), options.n_steps) for item in items]
     for item, array in zip(items, arrays, strict=True):
         if array.shape != arrays[0].shape:
@@ -134,7 +145,7 @@ def read_all(items: Sequence[Item], options: FolderOptions) -> tuple[NDArray[Any
                 f"{item.path}: found shape {array.shape}, expected {arrays[0].shape} as in {items[0].path} "
                 "(n_steps cuts or pads the first axis)"
             )
-    return np.stack(arrays), None, kind
+    return Read(np.stack(arrays), None, kind)
 
 
 def fit_length(x: NDArray[Any], n_steps: int) -> NDArray[Any]:
@@ -159,8 +170,8 @@ def read_sounds(items: Sequence[Item], options: FolderOptions) -> NDArray[np.uin
     return np.stack([log_mel(samples, grid) for samples, _ in sounds])
 
 
-def read_recordings(items: Sequence[Item], options: FolderOptions) -> NDArray[np.uint8]:
-    """Frames (n, n_steps, 2, height, width) of event files."""
+def read_recordings(items: Sequence[Item], options: FolderOptions) -> tuple[NDArray[np.uint8], int]:
+    """Frames (n, n_steps, 2, height, width) of event files, and the microseconds of a step."""
     recordings = [read_event_file(item.path) for item in items]
     steps = options.n_steps or DEFAULT_STEPS
     longest = max(int(r.t.max(initial=0)) for r in recordings)
@@ -171,4 +182,5 @@ def read_recordings(items: Sequence[Item], options: FolderOptions) -> NDArray[np
         options.step_us or longest // steps + 1,
         options.event_bits,
     )
-    return np.stack([bin_events(r, grid, str(i.path)) for r, i in zip(recordings, items, strict=True)])
+    frames = [bin_events(r, grid, str(i.path)) for r, i in zip(recordings, items, strict=True)]
+    return np.stack(frames), grid.step_us

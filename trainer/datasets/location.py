@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
-import zlib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from runtime.errors import DataError
 
 VARIABLE = "SPIKEPRESS_DATA"
+MOST_BYTES = 1 << 32
+"""Of the arrays of one NPZ file together, unpacked."""
 
 
 def data_root(data_dir: Path | None, name: str, origin: str) -> Path:
@@ -58,9 +60,41 @@ def read_npz(path: Path, keys: Sequence[str]) -> dict[str, NDArray[Any]]:
                 raise DataError(
                     f"{path}: found arrays {stored.files}, expected one named {missing[0]!r} among them"
                 )
+            _check_sizes(path, keys)
             return {key: stored[key] for key in keys}
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, TypeError) as problem:
+    except DataError:
+        raise
+    except Exception as problem:
+        # zipfile, zlib and numpy raise most of Python's exceptions on files that are damaged.
         raise DataError(f"{path}: found a damaged file ({problem}), expected NPZ arrays") from problem
+
+
+def _check_sizes(path: Path, keys: Sequence[str]) -> None:
+    """Refuses arrays that are larger than what is stored of them, or too large, before any is read."""
+    total = 0
+    with zipfile.ZipFile(path) as archive:
+        for key in keys:
+            member = archive.getinfo(f"{key}.npy")
+            with archive.open(member) as file:
+                shape, dtype = _head(file)
+                body = member.file_size - file.tell()
+            size = math.prod(shape) * dtype.itemsize
+            total += size
+            if size != body or total > MOST_BYTES:
+                raise DataError(
+                    f"{path}: found {key!r} of {size} bytes where {body} are stored, expected as many,"
+                    f" at most {MOST_BYTES}"
+                )
+
+
+def _head(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type that an array's header names."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("objects")
+    return shape, dtype
 
 
 def slices(offsets: NDArray[Any], length: int, path: Path) -> list[slice]:

@@ -51,6 +51,7 @@ def load_nmnist(data_dir: Path | None, options: EventOptions) -> Splits:
         has_time=True,
         meaning=f"events of each pixel and polarity in {grid.step_us} us",
         origin=ORIGIN,
+        step_us=grid.step_us,
     )
     return Splits(train, validation, test, info)
 

@@ -36,7 +36,7 @@ class DatasetInfo:
     """What a data set's integers mean: ``low..high`` per element, one real unit being ``scale``.
 
     ``sample_shape`` has time first when ``has_time`` is set. ``group_kind`` names what the group
-    numbers are ("" when there are none).
+    numbers are ("" when there are none). ``step_us``: length of a step, where the data say it.
     """
 
     name: str
@@ -49,6 +49,7 @@ class DatasetInfo:
     origin: str
     scale: float = 1.0
     group_kind: str = ""
+    step_us: int | None = None
 
     @property
     def signed(self) -> bool:
