@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,11 +25,14 @@ def held(run: RunDirectory, leader: bool = True) -> Iterator[None]:
         yield
         return
     run.create()
-    with (run.path / ".lock").open("wb") as file:
+    place = os.open(run.path, os.O_RDONLY)
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise ConfigError(
                 f"{run.path}: found another process at work in it, expected one at a time"
             ) from error
         yield
+    finally:
+        os.close(place)
