@@ -46,7 +46,7 @@ EXACT = (
     ("mnist-ch32v003", "host", 10_000),
     ("mnist-mlp", "host", 10_000),
     ("mnist-16k", "host", 10_000),
-    *(("mnist-ch32v003", leg, 200) for leg in CORE_LEGS),
+    *((name, leg, 200) for name in ("mnist-ch32v003", "mnist-16k") for leg in CORE_LEGS),
 )
 
 
@@ -76,7 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 rows.append(row(name, run, part, layout, given.samples))
                 print(json.dumps(rows[-1]), flush=True)
     found = {
-        "command": f"python -m benchmarks.mcu --samples {given.samples}",
+        "command": " ".join(
+            [
+                f"python -m benchmarks.mcu --samples {given.samples}",
+                *(f"--model {m}" for m in given.model or ()),
+            ]
+        ),
         "compiler": compiler_version(),
         "unicorn": version("unicorn"),
         "python": platform.python_version(),
