@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikepress.options import AsJson, Data
+from spikepress.options import AsJson, Data, DataDir
+
+if TYPE_CHECKING:
+    from spikepress.ann import AnnImport
+
+STEPS = 100
 
 IMPORT_EXAMPLE = (
     "Example: spikepress import model.nir --dt 1e-4 --reset subtract --reset-timing next-step -o runs/theirs"
@@ -18,14 +24,20 @@ IMPORT_EXAMPLE = (
 def import_(
     source: Annotated[
         str,
-        typer.Argument(help="A NIR file, or module:function, called for a snnTorch or SpikingJelly network."),
+        typer.Argument(
+            help="A NIR file; module:function, called for a snnTorch or SpikingJelly network; or an ANN of"
+            " ReLU in ONNX, which is balanced on --data."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Run directory to write.")],
     dt: Annotated[float, typer.Option(help="One step, in the unit of the file's time constants.")] = 1e-4,
     reset: Annotated[str, typer.Option(help="What a spike does: value, subtract or none.")] = "value",
     compare: Annotated[str, typer.Option(help="A spike at or above the threshold, or above: >= or >.")] = ">",
     reset_timing: Annotated[str, typer.Option(help="same-step or next-step.")] = "same-step",
-    steps: Annotated[int, typer.Option(min=1, help="Steps of one sample.")] = 100,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps of one sample; default: 100, of an ANN the fewest that do."),
+    ] = None,
     readout: Annotated[
         str | None,
         typer.Option(help="count, membrane_last, membrane_max or membrane_sum; default: by the output."),
@@ -35,7 +47,13 @@ def import_(
         typer.Option(help="Of a module: one step of input, as 1,28,28; default: by a first linear layer."),
     ] = None,
     bits: Annotated[int, typer.Option(help="Width of the integer weights: 8, 4, 3 or 2.")] = 8,
+    scale: Annotated[
+        float | None,
+        typer.Option(help="Of an ANN: what it takes one unit of the data for; default: 1 / the largest."),
+    ] = None,
+    payload_bits: Annotated[int, typer.Option(help="Of an ANN: bits of a spike, 1 to 8.")] = 1,
     data: Data = None,
+    data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a run directory of another tool's network: integers, .spk and ONNX, and how far they stray."""
@@ -43,20 +61,47 @@ def import_(
     from spikepress.importing import NirWords, import_model, import_modules
 
     words, sides = NirWords(dt, reset, compare, reset_timing), _shape(shape)
+    if source.lower().endswith(".onnx"):
+        _refuse(source, "--dt, --reset, --compare or --reset-timing", words != NirWords())
+        _refuse(source, "--shape or --readout", sides is not None or readout is not None)
+        ann = _ann(
+            source,
+            output,
+            data,
+            n_steps=steps,
+            scale=scale,
+            payload_bits=payload_bits,
+            bits=bits,
+            data_dir=data_dir,
+        )
+        told: dict[str, object] = ann.as_json()
+        _tell(told, [*ann.imported.sentences, *ann.sentences, f"Files: {output}"], as_json)
+        return
+    _refuse(source, "--scale or --payload-bits", scale is not None or payload_bits != 1)
     if is_function(source):
         _refuse(source, "--dt, --reset, --compare or --reset-timing", words != NirWords())
         found = import_modules(
-            source, output, shape=sides, n_steps=steps, readout=readout, bits=bits, data=data
+            source, output, shape=sides, n_steps=steps or STEPS, readout=readout, bits=bits, data=data
         )
     else:
         _refuse(source, "--shape", sides is not None)
         found = import_model(
-            source, output, words=words, n_steps=steps, readout=readout, bits=bits, data=data
+            source, output, words=words, n_steps=steps or STEPS, readout=readout, bits=bits, data=data
         )
-    if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2))
-    else:
-        typer.echo("\n".join([*found.sentences, f"Files: {found.output}"]))
+    _tell(found.as_json(), [*found.sentences, f"Files: {found.output}"], as_json)
+
+
+def _tell(values: Mapping[str, object], sentences: Sequence[str], as_json: bool) -> None:
+    typer.echo(json.dumps(values, indent=2) if as_json else "\n".join(sentences))
+
+
+def _ann(source: str, output: Path, data: str | None, **options: Any) -> AnnImport:
+    from runtime.errors import ConfigError
+    from spikepress.ann import import_ann
+
+    if data is None:
+        raise ConfigError(f"import: found no --data for {source}, expected data to set its thresholds on")
+    return import_ann(source, output, data, **options)
 
 
 def _shape(words: str | None) -> tuple[int, ...] | None:

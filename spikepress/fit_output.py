@@ -63,7 +63,16 @@ def _made(model: Model, given: Trained, work: Workshop, out: RunDirectory) -> fl
 def _copied(model: Model, given: Trained, out: RunDirectory) -> float:
     """The model that the run has already, with all that was written beside it."""
     run = given.run
-    files = [run.stages, run.program, run.onnx, run.traced_onnx, run.graph, run.whole_graph, run.float_graph]
+    files = [
+        run.stages,
+        run.program,
+        run.onnx,
+        run.step_onnx,
+        run.traced_onnx,
+        run.graph,
+        run.whole_graph,
+        run.float_graph,
+    ]
     for stage in QUANTIZED_STAGES:
         files += [run.checkpoint(stage), run.checkpoint(stage).with_suffix(".json")]
     for file in files:

@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from exporter.drift import Drift
 from runtime.errors import ConfigError
 from runtime.spec import Compare, Readout, Reset, ResetTiming
@@ -131,9 +134,16 @@ def _readout(word: str | None) -> Readout | None:
 
 
 def import_graph(
-    found: Graph, output: str | Path, *, bits: int = 8, data: str | None = None, samples: int = 64
+    found: Graph,
+    output: str | Path,
+    *,
+    bits: int = 8,
+    data: str | None = None,
+    samples: int = 64,
+    x: NDArray[np.integer] | None = None,
+    where: str = "random events",
 ) -> Imported:
-    """A run directory of a float graph; see ``import_model``."""
+    """A run directory of a float graph; see ``import_model``. ``x``: raw samples at hand, from ``where``."""
     from exporter.drift import drift
     from exporter.passes import drop_dead, simplify
     from exporter.quantize import QuantizeOptions, quantize
@@ -150,11 +160,13 @@ def import_graph(
     if any(run.checkpoint(stage).exists() for stage in STAGES):
         raise ConfigError(f"import --output: found a trained network in {run.path}, expected another folder")
     spec = input_of(found).spec
-    x = random_samples(spec, samples) if data is None else samples_of_test(run, data).x[:samples]
+    if data is not None:
+        x, where = samples_of_test(run, data).x[:samples], data
+    elif x is None:
+        x = random_samples(spec, samples)
     strayed = drift(found, graphs.final, encode_input(x, spec))
     with held(run):
         files = write_graphs(graphs, ("spk", "onnx"), run)
-        where = "random events" if data is None else data
         result = Imported(run.path, leaks, strayed, f"{len(x)} samples of {where}", files)
         write_json(run.imported, result.as_json())
     return result

@@ -77,10 +77,11 @@ def write_graphs(
         spk.export(program, where.program)
         written["spk"] = where.program
     if "onnx" in targets:
-        from exporter.targets import onnx
+        from exporter.targets import onnx, onnx_step
 
         onnx.export(graphs.final, where.onnx)
         onnx.export(graphs.final, where.traced_onnx, traced=True)
+        onnx_step.export_step(graphs.final, where.step_onnx)
         written["onnx"] = where.onnx
     return written
 

@@ -43,6 +43,11 @@ class RunDirectory:
         return self.path / "model.onnx"
 
     @property
+    def step_onnx(self) -> Path:
+        """The network one step at a time, its states in and out."""
+        return self.path / "model-step.onnx"
+
+    @property
     def traced_onnx(self) -> Path:
         """The ONNX model's twin that also emits every spike and membrane: what ``verify`` runs."""
         return self.path / "model-traced.onnx"
@@ -114,7 +119,15 @@ class RunDirectory:
             for name in (stage, f"{stage}-last", f"{stage}-best"):
                 self.checkpoint(name).unlink(missing_ok=True)
                 self.checkpoint(name).with_suffix(".json").unlink(missing_ok=True)
-        written = [self.program, self.onnx, self.traced_onnx, self.graph, self.whole_graph, self.float_graph]
+        written = [
+            self.program,
+            self.onnx,
+            self.step_onnx,
+            self.traced_onnx,
+            self.graph,
+            self.whole_graph,
+            self.float_graph,
+        ]
         written += [self.nir, self.nir_loss, self.imported]
         for file in (*written, self.log, self.prune_log, self.stages, self.summary, self.page, self.fit):
             file.unlink(missing_ok=True)

@@ -38,6 +38,7 @@ TABLE = {
     "exporter.sources.modules": {"numpy", "exporter", "runtime", "torch"},
     "exporter.sources.snntorch": {"numpy", "exporter", "runtime", "torch"},
     "exporter.sources.spikingjelly": {"exporter", "runtime", "torch"},
+    "exporter.sources.onnx_ann": {"numpy", "exporter", "runtime", "onnx"},
     "exporter.sources.nir": {"numpy", "exporter", "runtime", "nir"},
     "exporter.sources.nir_file": {"numpy", "nir", "h5py", "exporter", "runtime"},
     "exporter.sources.nir_survey": {"exporter", "runtime", "nir"},

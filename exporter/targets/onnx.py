@@ -9,6 +9,7 @@ asks for no operator beyond the standard domain.
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
@@ -46,22 +47,22 @@ def model(graph: Graph, *, traced: bool = False) -> onnx.ModelProto:
     """ONNX model of an integer graph, checked in full by ``onnx.checker``."""
     check_integer(graph)
     prove_int32(graph)
-    built = _Document(graph, traced).build()
+    built = Document(graph, traced).build()
     onnx.checker.check_model(built, full_check=True)
     return built
 
 
 @dataclass(frozen=True)
-class _State:
+class State:
     """A value that goes around the loop: its name ``before`` and ``after`` a step, and its start value."""
 
     before: str
     after: str
     shape: tuple[int, ...]
-    start: NDArray[np.int32]
+    start: NDArray[np.int32] | NDArray[np.int64]
 
 
-class _Document:
+class Document:
     """The main graph, the body of its one loop, and the states that go around."""
 
     def __init__(self, graph: Graph, traced: bool) -> None:
@@ -73,12 +74,18 @@ class _Document:
         self.body = Scope("step_", self.constants)
         self.synapses = Synapses(self.main)
         self.values: dict[str, str] = {}
-        self.states: list[_State] = []
+        self.states: list[State] = []
         self.scanned: dict[str, str] = {}
         """Per step results by their name in the main graph, each int32 (samples, neurons)."""
 
     def build(self) -> onnx.ModelProto:
-        fixed = fixed_nodes(self.graph)
+        self.walk(fixed_nodes(self.graph))
+        self._loop()
+        self._read_out()
+        return self._model()
+
+    def walk(self, fixed: Container[str]) -> None:
+        """Every node, in the loop's body, or outside where it is ``fixed``, and every state."""
         for node in self.graph.nodes:
             if isinstance(node, Neuron):
                 self._neuron(node)
@@ -87,9 +94,6 @@ class _Document:
                 self.values[node.name] = self._stateless(scope, node)
         for source, delay in self._delays():
             self._remember(source, delay)
-        self._loop()
-        self._read_out()
-        return self._model()
 
     def _stateless(self, scope: Scope, node: Node) -> str:
         """Value of a node without state, in the scope it belongs to."""
@@ -118,9 +122,9 @@ class _Document:
         v, i = f"{node.name}.v", f"{node.name}.i"
         stepped = neuron_step(self.body, model, shape, self.values[node.source], (v, i))
         self.values[node.name] = stepped.payload
-        self.states.append(_State(v, stepped.v, shape, per_neuron(model.start_q, shape)))
+        self.states.append(State(v, stepped.v, shape, per_neuron(model.start_q, shape)))
         if stepped.i is not None:
-            self.states.append(_State(i, stepped.i, shape, np.zeros((), np.int32)))
+            self.states.append(State(i, stepped.i, shape, np.zeros((), np.int32)))
         self._show(node, stepped)
 
     def _show(self, node: Neuron, stepped: Stepped) -> None:
@@ -147,7 +151,7 @@ class _Document:
         """A chain of states that holds what ``source`` gave in the last ``delay`` steps."""
         for steps in range(1, delay + 1):
             after = self.values[source] if steps == 1 else _before(source, steps - 1)
-            state = _State(_before(source, steps), after, self.shapes[source], np.zeros((), np.int32))
+            state = State(_before(source, steps), after, self.shapes[source], np.zeros((), np.int32))
             self.states.append(state)
 
     def _loop(self) -> None:
@@ -176,7 +180,7 @@ class _Document:
     def _after(self) -> list[str]:
         return [*(state.after for state in self.states), *self.scanned.values()]
 
-    def _start(self, state: _State, samples: str) -> str:
+    def _start(self, state: State, samples: str) -> str:
         shape = self.main.op("Concat", samples, self.constants.int64(list(state.shape)), axis=0)
         return self.main.op("Expand", self.constants.int32(state.start), shape)
 
@@ -218,6 +222,10 @@ class _Document:
             outputs,
             initializer=self.constants.tensors,
         )
+        return self.document(main)
+
+    def document(self, main: onnx.GraphProto) -> onnx.ModelProto:
+        """The model of a main graph, with what it says about itself."""
         opset = [helper.make_opsetid("", OPSET)]
         built = helper.make_model(
             main, opset_imports=opset, ir_version=IR_VERSION, producer_name="spikepress"
