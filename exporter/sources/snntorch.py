@@ -6,6 +6,7 @@ refused by name; ``docs/interop.md`` has the table.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,16 +92,29 @@ def _recurrent(name: str, module: Any) -> Cell:
             f"{name}: found reset_mechanism 'zero' with reset_delay=True, which loses the input of that step,"
             " expected reset_delay=False"
         )
-    if not isinstance(module.recurrent, nn.Linear):
-        kind = type(module.recurrent).__name__
+    leak, decay = _decay(name, "beta", module.beta)
+    return Cell(FloatNeuron(leak=leak, decay=decay, **firing), own=_own(name, module))
+
+
+def _recurrent_synaptic(name: str, module: Any) -> Cell:
+    return replace(_synaptic(name, module), own=_own(name, module))
+
+
+def _own(name: str, module: Any) -> tuple[Reals, Reals | None]:
+    """Weights of a population onto itself, and their bias."""
+    own = module.recurrent
+    if not isinstance(own, nn.Linear):
+        kind = type(own).__name__
         raise UnsupportedError(
             f"{name}: found recurrence by {kind}, expected all_to_all=True with linear_features"
         )
-    leak, decay = _decay(name, "beta", module.beta)
-    own = module.recurrent
     bias = None if own.bias is None else numbers(name, "recurrent bias", own.bias)
-    weights = numbers(name, "recurrent weight", own.weight)
-    return Cell(FloatNeuron(leak=leak, decay=decay, **firing), own=(weights, bias))
+    return numbers(name, "recurrent weight", own.weight), bias
 
 
-MAKERS: Makers = {"Leaky": _leaky, "Synaptic": _synaptic, "RLeaky": _recurrent}
+MAKERS: Makers = {
+    "Leaky": _leaky,
+    "Synaptic": _synaptic,
+    "RLeaky": _recurrent,
+    "RSynaptic": _recurrent_synaptic,
+}

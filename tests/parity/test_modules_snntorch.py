@@ -14,7 +14,7 @@ from exporter.reference import run_float  # noqa: E402
 from exporter.sources.modules import graph_from_modules  # noqa: E402
 from runtime.errors import ModelError, UnsupportedError  # noqa: E402
 from runtime.spec import Readout  # noqa: E402
-from tests.parity.test_nir_snntorch import RESETS, UNSAYABLE, snntorch_net, spikes_there  # noqa: E402
+from tests.parity.test_nir_snntorch import RUNS, UNSAYABLE, snntorch_net, spikes_there  # noqa: E402
 
 STEPS, SAMPLES = 50, 40
 
@@ -32,9 +32,7 @@ def events(*shape: int, rate: float = 0.2) -> torch.Tensor:
     return (torch.rand(STEPS, SAMPLES, *shape) < rate).float()
 
 
-@pytest.mark.parametrize("delay", [True, False])
-@pytest.mark.parametrize("reset", RESETS)
-@pytest.mark.parametrize("kind", ["leaky", "synaptic", "recurrent"])
+@pytest.mark.parametrize(("kind", "reset", "delay"), RUNS)
 def test_every_spike_is_the_producers_or_the_neuron_is_refused_by_name(kind, reset, delay):
     net = snntorch_net(kind, reset, delay=delay)
     if (kind, reset, delay) in UNSAYABLE:
