@@ -122,7 +122,7 @@ def _of_graph(graph: Graph) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
 
     from exporter.graph import Neuron
     from exporter.lower import lower
-    from exporter.passes import simplify
+    from exporter.passes import bias_unit, simplify
     from exporter.quantize import quantize
     from exporter.shift_leaks import shift_leaks
 
@@ -138,7 +138,7 @@ def _of_graph(graph: Graph) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
                 notes += [change.sentence for change in changes]
     if not found:
         try:
-            lower(quantize(shift_leaks(simplify(graph))[0]))
+            lower(quantize(shift_leaks(bias_unit(simplify(graph)))[0]))
         except SpikepressError as error:
             found.append(_ours(str(error), "what docs/neuron-model.md lists"))
     return tuple(found), tuple(notes)

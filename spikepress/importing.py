@@ -145,14 +145,14 @@ def import_graph(
 ) -> Imported:
     """A run directory of a float graph; see ``import_model``. ``x``: raw samples at hand, from ``where``."""
     from exporter.drift import drift
-    from exporter.passes import drop_dead, simplify
+    from exporter.passes import bias_unit, drop_dead, simplify
     from exporter.quantize import QuantizeOptions, quantize
     from exporter.shift_leaks import shift_leaks
     from exporter.wiring import input_of
     from runtime.coding import encode_input
     from spikepress.lowering import Graphs, write_graphs
 
-    found = simplify(found)
+    found = bias_unit(simplify(found))
     real, leaks = shift_leaks(found)
     whole = quantize(real, QuantizeOptions(bits=bits))
     graphs = Graphs(real, whole, drop_dead(whole))

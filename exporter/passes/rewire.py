@@ -1,4 +1,4 @@
-"""Takes a node out of a graph: its readers read its source instead."""
+"""Nodes that read others than before: all readers of a node that is taken out read its source."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ def without(graph: Graph, name: str) -> Graph:
     """Graph without the one-source node ``name``."""
     (source,) = sources(by_name(graph)[name])
     kept = (node for node in graph.nodes if node.name != name)
-    return replace(graph, nodes=tuple(_reading(node, name, source) for node in kept))
+    return replace(graph, nodes=tuple(renamed(node, name, source) for node in kept))
 
 
-def _reading(node: Node, old: str, new: str) -> Node:
+def renamed(node: Node, old: str, new: str) -> Node:
+    """The node reading ``new`` where it read ``old``."""
     if isinstance(node, Input):
         return node
     if isinstance(node, Add):
