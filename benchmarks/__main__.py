@@ -22,6 +22,7 @@ BENCHMARKS = {
     "criticality": "what criticality goes with, and what it does in regeneration",
     "runtime": "the runtime beside other systems on four networks",
     "examples": "the example configurations on their data sets",
+    "interop": "networks trained in other frameworks, imported and run; needs SpikingJelly for its part",
     "mcu": "networks as firmware on emulated cores; needs the runs of examples and fitting, and runs/demo",
 }
 
