@@ -10,7 +10,6 @@ from pruner.evidence import Need
 from pruner.granularity import Granularity
 from pruner.registry import (
     ALLOCATIONS,
-    CRITERIA,
     DECAYS,
     KERNELS,
     METHODS,
@@ -19,6 +18,8 @@ from pruner.registry import (
     SCHEDULES,
     SEARCHES,
     SURROGATE,
+    Criterion,
+    criterion_of,
 )
 from pruner.regrow import Candidates, Rules, Value
 from pruner.schedule import Schedule
@@ -83,10 +84,10 @@ class PruneConfig:
     def __post_init__(self) -> None:
         _one_of("schedule", self.schedule, SCHEDULES)
         _one_of("search", self.search, (NO_SEARCH, *SEARCHES))
-        _one_of("criterion", self.criterion, CRITERIA)
+        criterion_of(self.criterion, "prune.criterion")
         _one_of("allocation", self.allocation, ALLOCATIONS)
         _one_of("regenerate_decay", self.regenerate_decay, DECAYS)
-        _one_of("regenerate_by", self.regenerate_by, CRITERIA)
+        criterion_of(self.regenerate_by, "prune.regenerate_by")
         _one_of("kernel", self.kernel, (SURROGATE, *KERNELS))
         _one_of("normalization", self.normalization, NORMALIZATIONS)
         for key in ("sparsity", "initial_sparsity", "regenerate"):
@@ -139,7 +140,7 @@ class PruneConfig:
 
     def rules(self) -> Rules:
         """How each event chooses."""
-        prune_by, regrow_by = CRITERIA[self.criterion], CRITERIA[self.regenerate_by]
+        prune_by, regrow_by = self._criteria()
         allocation = ALLOCATIONS[self.allocation]
         return Rules(prune_by, regrow_by, allocation, self.regenerate_from, self.granularity)
 
@@ -147,8 +148,15 @@ class PruneConfig:
         """What has to be measured before an event."""
         if self.search != NO_SEARCH:
             return frozenset()
-        needs = CRITERIA[self.criterion].needs
-        return needs | CRITERIA[self.regenerate_by].needs if self.regenerate > 0 else needs
+        prune_by, regrow_by = self._criteria()
+        return prune_by.needs | regrow_by.needs if self.regenerate > 0 else prune_by.needs
+
+    def _criteria(self) -> tuple[Criterion, Criterion]:
+        """What decides which synapses go, and which come back."""
+        return (
+            criterion_of(self.criterion, "prune.criterion"),
+            criterion_of(self.regenerate_by, "prune.regenerate_by"),
+        )
 
 
 def _with_method(table: Mapping[str, object]) -> Mapping[str, object]:

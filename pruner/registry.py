@@ -28,6 +28,8 @@ from pruner.methods import (
     yao,
 )
 from pruner.schedule import Curve, Decay
+from runtime.errors import ConfigError
+from runtime.plugins import known_or_own, made
 from trainer.surrogate import SurrogateShape
 
 
@@ -55,6 +57,15 @@ CRITERIA: dict[str, Criterion] = {
     "criticality-activity": Criterion(criteria.criticality_activity, _CRITICALITY | _ACTIVITY),
     "criticality-gradient": Criterion(criteria.criticality_gradient, _CRITICALITY | _GRADIENT),
 }
+
+
+def criterion_of(name: str, key: str) -> Criterion:
+    """One of ``CRITERIA``, of ``module:CRITERION``, or of an entry point; ConfigError naming ``key``."""
+    found = made(key, known_or_own("criterion", key, name, CRITERIA))
+    if not isinstance(found, Criterion):
+        raise ConfigError(f"{key}: found a {type(found).__name__} at {name}, expected a Criterion")
+    return found
+
 
 SCHEDULES: dict[str, Curve] = {
     "cubic": schedule.cubic,

@@ -153,13 +153,14 @@ def _built_in() -> tuple[Device, ...]:
 
 
 def device(name: str, file: str | Path | None = None) -> Device:
-    """The device of that name; ConfigError names the known ones."""
-    entries = devices(file)
-    for entry in entries:
-        if entry.name == name:
-            return entry
-    known = ", ".join(entry.name for entry in entries)
-    raise ConfigError(f"device: found {name!r}, expected one of {known}")
+    """The device of that name, or at ``module:DEVICE``; ConfigError names the known ones."""
+    from runtime.plugins import known_or_own, made
+
+    known = {entry.name: entry for entry in devices(file)}
+    found = made("device", known_or_own("device", "device", name, known))
+    if not isinstance(found, Device):
+        raise ConfigError(f"device: found a {type(found).__name__} at {name}, expected a Device")
+    return found
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 import typer
 
 from spikepress.cli_check import CHECK_EXAMPLE, check
+from spikepress.cli_conform import CONFORM_EXAMPLE, conform
 from spikepress.cli_devices import DEVICES_EXAMPLE, devices
 from spikepress.cli_export import EXPORT_EXAMPLE, export
 from spikepress.cli_fit import COMPARE_EXAMPLE, FIT_EXAMPLE, compare, fit
@@ -39,6 +40,7 @@ app.command(epilog=EXPORT_EXAMPLE)(export)
 app.command(epilog=CHECK_EXAMPLE)(check)
 app.command("import", epilog=IMPORT_EXAMPLE)(import_)
 app.command(epilog=RUN_EXAMPLE)(run)
+app.command(epilog=CONFORM_EXAMPLE)(conform)
 
 
 def _print_json(values: object) -> None:

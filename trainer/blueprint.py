@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from runtime.errors import ConfigError, ModelError
+from runtime.plugins import known_or_own
 from runtime.spec import Compare, Fire, Leak, Reset, ResetTiming, SynapticOrder
 from trainer.layers import (
     AvgPool,
@@ -317,14 +318,19 @@ LAYERS: dict[str, type[Blueprint]] = {
 
 
 def read_layer(table: object, where: str) -> Blueprint:
-    """The blueprint of one table, chosen by its ``kind``; raises ConfigError."""
+    """The blueprint of one table, by its ``kind``, one of ours or ``module:Class``; raises ConfigError."""
     if not isinstance(table, Mapping):
         raise ConfigError(f"{where}: found {shown(table)}, expected a table with a kind")
     kind = table.get("kind")
-    if not isinstance(kind, str) or kind not in LAYERS:
+    if not isinstance(kind, str):
         raise ConfigError(f"{where}.kind: found {shown(kind)}, expected one of {', '.join(LAYERS)}")
+    layer: Any = known_or_own("layer", f"{where}.kind", kind, LAYERS)
+    if not (isinstance(layer, type) and is_dataclass(layer) and callable(getattr(layer, "build", None))):
+        raise ConfigError(f"{where}.kind: found no layer at {kind}, expected a dataclass with build")
     options = {key: value for key, value in table.items() if key != "kind"}
-    return read_table(LAYERS[kind], options, f"{where} ({kind})")
+    made: Any = read_table(layer, options, f"{where} ({kind})")
+    blueprint: Blueprint = made
+    return blueprint
 
 
 def read_layers(tables: Sequence[object], where: str) -> list[Blueprint]:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import ConfigError
+from runtime.plugins import known_or_own, made
 from trainer.datasets.cifar10 import load_cifar10
+from trainer.datasets.coders import coded
 from trainer.datasets.digits import load_digits
 from trainer.datasets.folder import FolderOptions, load_folder
 from trainer.datasets.fsdd import SpeechOptions, load_fsdd
@@ -18,7 +20,7 @@ from trainer.datasets.nmnist import EventOptions, load_nmnist
 from trainer.datasets.options import SplitOptions
 from trainer.datasets.samples import Splits
 from trainer.datasets.watch import MotionOptions, load_watch
-from trainer.tables import read_table
+from trainer.tables import read_table, read_value
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,16 @@ DATASETS: dict[str, Entry] = {
 def load(name: str, data_dir: Path | None = None, options: Mapping[str, object] | None = None) -> Splits:
     """The splits of data set ``name``, its files found below ``data_dir`` or SPIKEPRESS_DATA.
 
-    ``options`` is the table of the set's options. Raises ConfigError on an unknown name or option,
-    DataError where files are missing, malformed or leak between splits.
+    ``name`` may also be ``module:ENTRY``, or an entry point's in ``spikepress.datasets``. ``options`` is the
+    table of the set's options, with a ``coder`` for any of them. Raises ConfigError on an unknown name or
+    option, DataError where files are missing, malformed or leak between splits.
     """
-    if name not in DATASETS:
-        raise ConfigError(f"data.name: found {name!r}, expected one of {sorted(DATASETS)}")
-    entry = DATASETS[name]
-    return entry.load(data_dir, read_table(entry.options, dict(options or {}), f"data ({name})"))
+    table = dict(options or {})
+    coder = read_value(str, table.pop("coder", ""), "data.coder")
+    entry = made("data.name", known_or_own("dataset", "data.name", name, DATASETS))
+    if not callable(getattr(entry, "load", None)) or not isinstance(getattr(entry, "options", None), type):
+        raise ConfigError(f"data.name: found a {type(entry).__name__} at {name}, expected a data set's Entry")
+    splits = entry.load(data_dir, read_table(entry.options, table, f"data ({name})"))
+    if not isinstance(splits, Splits):
+        raise ConfigError(f"data.name: found a {type(splits).__name__} from {name}, expected Splits")
+    return coded(splits, coder) if coder else splits
