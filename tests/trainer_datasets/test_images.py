@@ -66,7 +66,7 @@ def test_a_cifar_label_out_of_range_is_refused(tmp_path):
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigError, match=r"found 'minst', expected one of cifar10, digits, .* or module:NAME"):
+    with pytest.raises(ConfigError, match=r"found 'minst', expected one of cifar10, digits.* or module:NAME"):
         load("minst")
 
 
