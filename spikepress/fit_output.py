@@ -68,6 +68,7 @@ def _copied(model: Model, given: Trained, out: RunDirectory) -> float:
         run.program,
         run.onnx,
         run.step_onnx,
+        run.float_onnx,
         run.traced_onnx,
         run.graph,
         run.whole_graph,

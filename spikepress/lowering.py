@@ -77,11 +77,12 @@ def write_graphs(
         spk.export(program, where.program)
         written["spk"] = where.program
     if "onnx" in targets:
-        from exporter.targets import onnx, onnx_step
+        from exporter.targets import onnx, onnx_float, onnx_step
 
         onnx.export(graphs.final, where.onnx)
         onnx.export(graphs.final, where.traced_onnx, traced=True)
         onnx_step.export_step(graphs.final, where.step_onnx)
+        onnx_float.export_float(graphs.real, where.float_onnx)
         written["onnx"] = where.onnx
     return written
 

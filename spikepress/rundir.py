@@ -48,6 +48,11 @@ class RunDirectory:
         return self.path / "model-step.onnx"
 
     @property
+    def float_onnx(self) -> Path:
+        """The network before it became integers, in float32."""
+        return self.path / "model-float.onnx"
+
+    @property
     def traced_onnx(self) -> Path:
         """The ONNX model's twin that also emits every spike and membrane: what ``verify`` runs."""
         return self.path / "model-traced.onnx"
@@ -123,6 +128,7 @@ class RunDirectory:
             self.program,
             self.onnx,
             self.step_onnx,
+            self.float_onnx,
             self.traced_onnx,
             self.graph,
             self.whole_graph,
