@@ -14,12 +14,14 @@ from runtime.trace import Trace
 
 if TYPE_CHECKING:
     from runtime.engine import Engine, Result
+    from runtime.running import Ran, run
 
 __all__ = [
     "Counts",
     "Engine",
     "Objective",
     "Program",
+    "Ran",
     "Result",
     "SpikepressError",
     "Trace",
@@ -27,6 +29,7 @@ __all__ = [
     "decode",
     "encode",
     "footprint",
+    "run",
 ]
 
 
@@ -36,4 +39,8 @@ def __getattr__(name: str) -> object:
         from runtime import engine
 
         return getattr(engine, name)
+    if name in ("Ran", "run"):
+        from runtime import running
+
+        return getattr(running, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
