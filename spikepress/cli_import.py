@@ -12,6 +12,7 @@ import typer
 from spikepress.options import AsJson, Data, DataDir
 
 if TYPE_CHECKING:
+    from exporter.graph import Graph
     from spikepress.ann import AnnImport
 
 STEPS = 100
@@ -47,9 +48,20 @@ def import_(
         typer.Option(help="Of a module: one step of input, as 1,28,28; default: by a first linear layer."),
     ] = None,
     bits: Annotated[int, typer.Option(help="Width of the integer weights: 8, 4, 3 or 2.")] = 8,
+    trainable: Annotated[
+        bool,
+        typer.Option(
+            "--trainable", help="Write it as a dense trained network, which prune goes on from; needs --data."
+        ),
+    ] = False,
+    coding: Annotated[
+        str, typer.Option(help="With --trainable: how its input is coded: events, rate, direct.")
+    ] = "events",
     scale: Annotated[
         float | None,
-        typer.Option(help="Of an ANN: what it takes one unit of the data for; default: 1 / the largest."),
+        typer.Option(
+            help="Of an ANN or --trainable: what one unit of the data is worth; default: 1 / the largest."
+        ),
     ] = None,
     payload_bits: Annotated[int, typer.Option(help="Of an ANN: bits of a spike, 1 to 8.")] = 1,
     data: Data = None,
@@ -58,7 +70,7 @@ def import_(
 ) -> None:
     """Make a run directory of another tool's network: integers, .spk and ONNX, and how far they stray."""
     from spikepress.entry import is_function
-    from spikepress.importing import NirWords, import_model, import_modules
+    from spikepress.importing import NirWords, graph_of, import_model, import_modules
 
     words, sides = NirWords(dt, reset, compare, reset_timing), _shape(shape)
     if source.lower().endswith(".onnx"):
@@ -77,7 +89,12 @@ def import_(
         told: dict[str, object] = ann.as_json()
         _tell(told, [*ann.imported.sentences, *ann.sentences, f"Files: {output}"], as_json)
         return
-    _refuse(source, "--scale or --payload-bits", scale is not None or payload_bits != 1)
+    _refuse(source, "--payload-bits", payload_bits != 1)
+    if trainable:
+        graph = graph_of(source, words=words, shape=sides, n_steps=steps or STEPS, readout=readout)
+        _go_on(graph, output, data, data_dir, as_json, coding=coding, n_steps=steps, scale=scale, bits=bits)
+        return
+    _refuse(source, "--scale", scale is not None)
     if is_function(source):
         _refuse(source, "--dt, --reset, --compare or --reset-timing", words != NirWords())
         found = import_modules(
@@ -93,6 +110,20 @@ def import_(
 
 def _tell(values: Mapping[str, object], sentences: Sequence[str], as_json: bool) -> None:
     typer.echo(json.dumps(values, indent=2) if as_json else "\n".join(sentences))
+
+
+def _go_on(
+    graph: Graph, output: Path, data: str | None, data_dir: Path | None, as_json: bool, **feeding: Any
+) -> None:
+    from runtime.errors import ConfigError
+    from spikepress.trainable import Feeding, make_trainable
+
+    if data is None:
+        raise ConfigError("import: found --trainable without --data, expected the data set to go on with")
+    if feeding["coding"] == "events":
+        feeding["n_steps"] = None
+    outcome, leaks = make_trainable(graph, output, Feeding(data, **feeding), data_dir=data_dir)
+    _tell(outcome.as_json(), [*(one.sentence for one in leaks), outcome.sentence], as_json)
 
 
 def _ann(source: str, output: Path, data: str | None, **options: Any) -> AnnImport:

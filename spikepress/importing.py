@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from exporter.drift import Drift
 from runtime.errors import ConfigError
 from runtime.spec import Compare, Readout, Reset, ResetTiming
-from spikepress.entry import called
+from spikepress.entry import called, is_function
 from spikepress.run_lock import held
 from spikepress.rundir import STAGES, RunDirectory, write_json
 from spikepress.samples import random_samples, samples_of_test
@@ -101,9 +101,7 @@ def import_model(
     ``data``: an .npz with x and y to measure drift on; random events at one input in ten without it.
     Raises FormatError for a damaged file, ModelError or UnsupportedError naming the node.
     """
-    from exporter.sources.nir import load_nir
-
-    found = load_nir(path, words.conventions(), n_steps=n_steps, readout=_readout(readout))
+    found = graph_of(str(path), words=words, n_steps=n_steps, readout=readout, file=True)
     return import_graph(found, output, bits=bits, data=data, samples=samples)
 
 
@@ -123,10 +121,27 @@ def import_modules(
     ``shape`` of one step of its input; None: that of a first linear layer. Raises ConfigError for a function
     that cannot be called, ModelError or UnsupportedError naming the module.
     """
+    found = graph_of(place, shape=shape, n_steps=n_steps, readout=readout, file=False)
+    return import_graph(found, output, bits=bits, data=data, samples=samples)
+
+
+def graph_of(
+    source: str,
+    *,
+    words: NirWords = NirWords(),
+    shape: tuple[int, ...] | None = None,
+    n_steps: int = 100,
+    readout: str | None = None,
+    file: bool | None = None,
+) -> Graph:
+    """Float graph of a NIR file or of ``module:function``; None of ``file`` decides by what stands there."""
+    if not is_function(source) if file is None else file:
+        from exporter.sources.nir import load_nir
+
+        return load_nir(source, words.conventions(), n_steps=n_steps, readout=_readout(readout))
     from exporter.sources.modules import graph_from_modules
 
-    found = graph_from_modules(called(place), shape=shape, n_steps=n_steps, readout=_readout(readout))
-    return import_graph(found, output, bits=bits, data=data, samples=samples)
+    return graph_from_modules(called(source), shape=shape, n_steps=n_steps, readout=_readout(readout))
 
 
 def _readout(word: str | None) -> Readout | None:

@@ -34,8 +34,10 @@ VERBS = (
     "table",
     "fit",
     "compare",
+    "conform",
     "import",
     "check",
+    "conform",
 )
 
 
