@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runtime.errors import SpikepressError
+    from spikepress.ann import AnnImport, import_ann
     from spikepress.card import info
     from spikepress.catalog import Device, Verdict, devices
     from spikepress.checking import Checked, check_model
+    from spikepress.conforming import Conformity, conform
     from spikepress.demonstration import demo
     from spikepress.emulation import Emulation, emulate
     from spikepress.exactness import LayerActivity, LegResult, Place
@@ -33,8 +35,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnnImport",
     "Checked",
     "Comparison",
+    "Conformity",
     "Device",
     "Emulation",
     "FirmwareOptions",
@@ -58,11 +62,13 @@ __all__ = [
     "bench",
     "check_model",
     "compare",
+    "conform",
     "demo",
     "devices",
     "emulate",
     "export",
     "fit",
+    "import_ann",
     "import_model",
     "import_modules",
     "info",
@@ -79,6 +85,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AnnImport": "spikepress.ann",
+    "import_ann": "spikepress.ann",
+    "Conformity": "spikepress.conforming",
+    "conform": "spikepress.conforming",
     "SpikepressError": "runtime.errors",
     "info": "spikepress.card",
     "Device": "spikepress.catalog",
@@ -102,7 +112,7 @@ _HOMES = {
     "LegResult": "spikepress.exactness",
     "Place": "spikepress.exactness",
     "Report": "spikepress.page",
-    "Outcome": "spikepress.pipeline",
+    "Outcome": "spikepress.stage",
     "export": "spikepress.pipeline",
     "prune": "spikepress.pipeline",
     "quantize": "spikepress.pipeline",

@@ -20,7 +20,7 @@ def conform(
     as_json: AsJson = False,
 ) -> None:
     """Hold a part of your own against the rules that ours are tested on; exit 1 where one is broken."""
-    from spikepress.conform import conform as run_conform
+    from spikepress.conforming import conform as run_conform
 
     found = run_conform(place, data_dir=data_dir)
     lines = [f"{place}: a {found.kind}", *(check.sentence for check in found.checks)]

@@ -34,7 +34,6 @@ VERBS = (
     "table",
     "fit",
     "compare",
-    "conform",
     "import",
     "check",
     "conform",
@@ -160,8 +159,10 @@ def test_a_users_own_module_of_our_name_is_named(tmp_path, name):
 
 def test_the_public_surface_is_pinned():
     assert spikepress.__all__ == [
+        "AnnImport",
         "Checked",
         "Comparison",
+        "Conformity",
         "Device",
         "Emulation",
         "FirmwareOptions",
@@ -185,11 +186,13 @@ def test_the_public_surface_is_pinned():
         "bench",
         "check_model",
         "compare",
+        "conform",
         "demo",
         "devices",
         "emulate",
         "export",
         "fit",
+        "import_ann",
         "import_model",
         "import_modules",
         "info",

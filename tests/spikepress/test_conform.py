@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import spikepress as sp
 from runtime.errors import ConfigError, DataError
 from spikepress.cli import app
-from spikepress.conform import conform
+from spikepress.conforming import conform
 from trainer.datasets import load
 
 PARTS = """
