@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from exporter.shift_leaks import LeakChange
     from exporter.sources.nir_neurons import Conventions
 
+FAR = 0.05
+"""Differing neuron-steps per spike of the source, of one layer: beyond it a fine-tuning is offered."""
+
 
 @dataclass(frozen=True)
 class NirWords:
@@ -72,7 +75,18 @@ class Imported:
             for layer in self.drift.layers
         ]
         changed = f"{self.drift.differing_predictions} of {self.drift.samples} predictions differ"
-        return (*leaks, *layers, f"{changed} on {self.measured_on}.")
+        return (*leaks, *layers, f"{changed} on {self.measured_on}.", *self.offer)
+
+    @property
+    def offer(self) -> tuple[str, ...]:
+        """A sentence where a layer strays far."""
+        worst = max(self.drift.layers, key=lambda layer: layer.ratio)
+        if worst.ratio <= FAR:
+            return ()
+        return (
+            f"{worst.layer}: {worst.ratio:.1%} of its spikes differ, above {FAR:.0%}: imported --trainable,"
+            " a few epochs of prune without --sparsity fine-tune it.",
+        )
 
     def as_json(self) -> dict[str, object]:
         leaks = [{**asdict(one), "leak": list(one.leak.shifts), "beta": one.leak.beta} for one in self.leaks]

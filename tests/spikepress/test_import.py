@@ -108,3 +108,14 @@ def test_lossy_alone_means_nothing_and_is_refused(small_run):
 def test_a_trained_run_is_never_written_over(file, small_run):
     with pytest.raises(ConfigError, match="another folder"):
         sp.import_model(file, small_run)
+
+
+def test_a_fine_tuning_is_offered_only_where_a_layer_strays_far(imported, tmp_path):
+    (offer,) = imported.offer
+    assert offer == imported.sentences[-1]
+    assert offer.startswith("lif")
+    assert "--trainable" in offer
+    on_the_grid = tmp_path / "grid.nir"
+    weight = np.random.default_rng(0).normal(0, 0.5, (32, 20))
+    nir.write(on_the_grid, nir.NIRGraph.from_list(nir.Linear(weight), leaky(32, 0.875)))
+    assert sp.import_model(on_the_grid, tmp_path / "run", n_steps=20, bits=8).offer == ()
