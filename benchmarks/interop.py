@@ -1,10 +1,10 @@
 """Networks of other frameworks, trained, brought here and run: ``python -m benchmarks.interop``.
 
-Each construct of snnTorch and, where it is installed, SpikingJelly is trained on scikit-learn's digits as
-events, run by its framework on test samples, and imported: as modules, and by the NIR file that the
-framework writes. *Float*: our reference in real units, spike by spike beside the framework. *Integer*: 8-bit
-weights and leaks by shifts. IF networks also go by NIR as sinabs writes them, and ours go out by NIR and
-back. The page that is written beside the JSON is the matrix; nothing in it is written by hand.
+Each construct of snnTorch and, where they are installed, of SpikingJelly and norse is trained on
+scikit-learn's digits as events, run by its framework on test samples, and imported: as modules, and by the
+NIR file that the framework writes. *Float*: our reference in real units, spike by spike beside the framework.
+*Integer*: 8-bit weights and leaks by shifts. IF networks also go by NIR as sinabs writes them, and ours go
+out by NIR and back. The page that is written beside the JSON is the matrix; nothing in it is written by hand.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from runtime.errors import SpikepressError
 from runtime.spec import Compare, Reset
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("snntorch", "spikingjelly", "nir", "nirtorch", "torch")
+PACKAGES = ("snntorch", "spikingjelly", "norse", "nir", "nirtorch", "torch")
 
 
 def measured(graph: Graph, expected: NDArray[np.int32], events: Events) -> dict[str, Any]:
@@ -81,13 +81,17 @@ def rows_of(producer: Producer, training: Events, test: Events) -> list[dict[str
     told = {"framework": producer.framework, "construct": producer.construct}
     producer.reset(net)
     shape = producer.shape
-    ways = {"modules": lambda: graph_from_modules(net, shape=shape, n_steps=len(test.x))}
+    ways: dict[str, Callable[[], Graph]] = {}
+    if producer.walked:
+        ways["modules"] = lambda: graph_from_modules(net, shape=shape, n_steps=len(test.x))
     if producer.words is not None:
         ways["NIR"] = lambda: _by_nir(net, producer)
     elif "as sinabs" in producer.construct:
         ways["NIR"] = lambda: _as_sinabs(net)
     rows = [{**told, "way": way, **tried(make, expected, test)} for way, make in ways.items()]
-    rows.append({**told, "way": "out by NIR and back", **_out_and_back(ways["modules"], test)})
+    if producer.loses:
+        rows[0]["loses"] = producer.loses
+    rows.append({**told, "way": "out by NIR and back", **_out_and_back(next(iter(ways.values())), test)})
     for row in rows:
         row["seconds"] = round(time.perf_counter() - start, 1)
     return rows
@@ -96,9 +100,12 @@ def rows_of(producer: Producer, training: Events, test: Events) -> list[dict[str
 def _by_nir(net: nn.Module, producer: Producer) -> Graph:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from snntorch.export_nir import export_to_nir
+        if producer.nir is not None:
+            made = producer.nir(net)
+        else:
+            from snntorch.export_nir import export_to_nir
 
-        made = export_to_nir(net, torch.zeros(*producer.shape))
+            made = export_to_nir(net, torch.zeros(*producer.shape))
     return graph_from_nir(made, Conventions(**(producer.words or {})))
 
 
@@ -165,8 +172,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def unsayable(rows: Sequence[dict[str, Any]]) -> set[str]:
-    """Constructs that no neuron here has: their modules are refused, their NIR files do not say it."""
-    return {row["construct"] for row in rows if row["way"] == "modules" and "refused" in row}
+    """Constructs that no neuron here has (their modules are refused), or whose NIR files do not say them."""
+    return {
+        row["construct"] for row in rows if "loses" in row or (row["way"] == "modules" and "refused" in row)
+    }
 
 
 def strays(row: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from runtime.spec import Compare, Reset, ResetTiming
 STEPS, HIDDEN, EPOCHS, BATCH = 25, 48, 15, 64
 TRAIN, TEST = 1_000, 600
 RESETS = {"subtract": Reset.SUBTRACT, "zero": Reset.VALUE, "none": Reset.NONE}
+NORSE_DT = 1e-6
+"""norse 1.1 integrates in steps of 1e-3 and writes each time constant times that."""
 Words = dict[str, Any]
 """Arguments of ``Conventions``: what a NIR file of the network leaves open."""
 
@@ -32,6 +35,12 @@ class Producer:
     reset: Callable[[nn.Module], None]
     words: Words | None
     shape: tuple[int, ...] = (64,)
+    nir: Callable[[nn.Module], Any] | None = None
+    """The network as a NIR graph; None: as snnTorch writes one."""
+    walked: bool = True
+    """Whether its modules can be read without NIR."""
+    loses: str = ""
+    """What the framework's own NIR file does not say of the network, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +99,9 @@ def spikes_of(producer: Producer, net: nn.Module, events: Events) -> NDArray[np.
 def producers() -> Iterator[Producer]:
     """Every construct of every framework that is installed."""
     yield from _snntorch()
-    try:
-        import spikingjelly  # noqa: F401
-    except ImportError:
-        return
-    yield from _spikingjelly()
+    for package, make in (("spikingjelly", _spikingjelly), ("norse", _norse)):
+        if importlib.util.find_spec(package) is not None:
+            yield from make()
 
 
 def _snntorch() -> Iterator[Producer]:
@@ -204,3 +211,38 @@ def _spikingjelly() -> Iterator[Producer]:
         None,
         (1, 8, 8),
     )
+
+
+class Stateful(nn.Module):
+    """A norse network that keeps its state from call to call."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net, self.state = net, None
+
+    def forward(self, x: Tensor) -> Tensor:
+        out, self.state = self.net(x, self.state)
+        return out
+
+
+def _norse() -> Iterator[Producer]:
+    """Neurons that norse writes as NIR; it integrates by explicit Euler steps, as NIR is read here."""
+    import norse.torch as norse
+    from norse.torch.utils.export_nir import to_nir
+
+    def chain(neuron: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+        return lambda: Stateful(
+            norse.SequentialState(nn.Linear(64, HIDDEN), neuron(), nn.Linear(HIDDEN, 10), neuron())
+        )
+
+    def clear(net: nn.Module) -> None:
+        net.state = None  # type: ignore[assignment]
+
+    def written(net: nn.Module) -> Any:
+        return to_nir(net.net, torch.zeros(64))  # type: ignore[arg-type]
+
+    kinds = {"LIFBoxCell": norse.LIFBoxCell, "LIFCell (current-based)": norse.LIFCell}
+    for name, kind in kinds.items():
+        loses = "" if name == "LIFBoxCell" else "its current is tau_syn / dt times that of the equations"
+        words = {"dt": NORSE_DT}
+        yield Producer("norse", name, chain(kind), clear, words, nir=written, walked=False, loses=loses)

@@ -34,4 +34,5 @@ def _verdict(row: Mapping[str, Any]) -> str:
         return f"refused: {row['refused']}"
     if row["bits"] == 1.0:
         return "exact"
-    return f"{row['samples_whole']:.2%} of samples whole, {row['bits']:.4%} of bits"
+    known = f" ({row['loses']})" if "loses" in row else ""
+    return f"{row['samples_whole']:.2%} of samples whole, {row['bits']:.4%} of bits{known}"
