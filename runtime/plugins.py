@@ -48,6 +48,8 @@ def known_or_own(kind: str, key: str, name: str, known: Mapping[str, T]) -> T | 
 
 def imported(key: str, place: str) -> Any:
     """The object at ``module:NAME``, the working directory among the places of modules."""
+    if not is_place(place):
+        raise ConfigError(f"{key}: found {place!r}, expected module:NAME")
     module, name = place.split(":")
     sys.path.insert(0, str(Path.cwd()))
     try:

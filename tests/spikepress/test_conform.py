@@ -131,6 +131,9 @@ def test_what_is_no_part_and_what_cannot_be_imported_is_refused():
         conform("mine:Missing")
     with pytest.raises(ConfigError, match="ModuleNotFoundError"):
         conform("nowhere:Part")
+    for place in ("nonsense", "a:b:c", ":", "mine:", "mine.py:Coder()"):
+        with pytest.raises(ConfigError, match="expected module:NAME"):
+            conform(place)
 
 
 def test_the_command_exits_by_the_verdict():
