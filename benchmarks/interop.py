@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from benchmarks.interop_page import page
 from exporter.graph import Graph
 from exporter.lower import lower
 from exporter.passes import bias_unit, drop_dead, simplify
+from exporter.plain import load_nir
 from exporter.quantize import quantize
 from exporter.reference import run_float
 from exporter.shift_leaks import shift_leaks
@@ -40,6 +42,7 @@ from runtime.engine import Engine
 from runtime.errors import SpikepressError
 from runtime.spec import Compare, Reset
 
+BACK = "out by NIR and back"
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("snntorch", "spikingjelly", "norse", "nir", "nirtorch", "torch")
 
@@ -91,7 +94,27 @@ def rows_of(producer: Producer, training: Events, test: Events) -> list[dict[str
     rows = [{**told, "way": way, **tried(make, expected, test)} for way, make in ways.items()]
     if producer.loses:
         rows[0]["loses"] = producer.loses
-    rows.append({**told, "way": "out by NIR and back", **_out_and_back(next(iter(ways.values())), test)})
+    rows.append({**told, "way": BACK, **_out_and_back(next(iter(ways.values())), test)})
+    for row in rows:
+        row["seconds"] = round(time.perf_counter() - start, 1)
+    return rows
+
+
+def rows_from(place: Path, test: Events) -> list[dict[str, Any]]:
+    """As ``rows_of``, of a network that ``benchmarks.interop_elsewhere`` left in a folder."""
+    start = time.perf_counter()
+    told = json.loads((place / "told.json").read_text(encoding="utf-8"))
+    with np.load(place / "fired.npz") as arrays:
+        fired = arrays["fired"]
+
+    def make() -> Graph:
+        return load_nir(place / "model.nir", n_steps=len(test.x), **told["words"])
+
+    named = {"framework": told["framework"], "construct": told["construct"]}
+    rows = [
+        {**named, "way": "NIR", **tried(make, fired, test)},
+        {**named, "way": BACK, **_out_and_back(make, test)},
+    ]
     for row in rows:
         row["seconds"] = round(time.perf_counter() - start, 1)
     return rows
@@ -146,22 +169,36 @@ def _versions() -> dict[str, str]:
     return found
 
 
+def _versions_elsewhere(places: Sequence[Path]) -> list[str]:
+    """One line an environment that networks were brought from."""
+    told = [json.loads((place / "told.json").read_text(encoding="utf-8"))["versions"] for place in places]
+    return sorted({", ".join(f"{name} {number}" for name, number in one.items()) for one in told})
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0 where every network that can be said here fires as it did where it came from."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.interop", description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "interop.json")
+    parser.add_argument(
+        "--elsewhere", type=Path, help="Folder that benchmarks.interop_elsewhere wrote in other environments."
+    )
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     training, test = digits()
     rows = []
-    for producer in producers():
-        for row in rows_of(producer, training, test):
-            rows.append(row)
-            print(json.dumps(row), flush=True)
+    brought = sorted(given.elsewhere.iterdir()) if given.elsewhere else []
+    some = chain(
+        (rows_of(producer, training, test) for producer in producers()),
+        (rows_from(place, test) for place in brought),
+    )
+    for row in chain.from_iterable(some):
+        rows.append(row)
+        print(json.dumps(row), flush=True)
     found = {
-        "command": "python -m benchmarks.interop",
+        "command": "python -m benchmarks.interop" + (" --elsewhere DIR" if brought else ""),
         "python": platform.python_version(),
         "versions": _versions(),
+        "elsewhere": _versions_elsewhere(brought),
         "test_samples": len(test.y),
         "rows": rows,
     }

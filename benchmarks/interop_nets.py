@@ -39,6 +39,8 @@ class Producer:
     """The network as a NIR graph; None: as snnTorch writes one."""
     walked: bool = True
     """Whether its modules can be read without NIR."""
+    whole: bool = False
+    """Whether one call takes all steps, (samples, steps, values); else one step, and the state stays."""
     loses: str = ""
     """What the framework's own NIR file does not say of the network, where that is known."""
 
@@ -63,8 +65,11 @@ def digits(seed: int = 0) -> tuple[Events, Events]:
     return Events(x[:, :TRAIN], y[:TRAIN]), Events(x[:, TRAIN:], y[TRAIN:])
 
 
-def outputs(net: nn.Module, x: Tensor) -> Tensor:
+def outputs(producer: Producer, net: nn.Module, x: Tensor) -> Tensor:
     """(steps, samples, classes) of spikes; states start anew."""
+    if producer.whole:
+        out = net(x.transpose(0, 1))
+        return (out[0] if isinstance(out, tuple) else out).transpose(0, 1)
     said = [net(frame) for frame in x]
     return torch.stack([one[0] if isinstance(one, tuple) else one for one in said])
 
@@ -81,7 +86,7 @@ def train(producer: Producer, events: Events, seed: int = 0) -> nn.Module:
             part = order[k : k + BATCH]
             producer.reset(net)
             frames = x[:, part].reshape(STEPS, len(part), *producer.shape)
-            loss = nn.functional.cross_entropy(outputs(net, frames).sum(0) / 4, y[part])
+            loss = nn.functional.cross_entropy(outputs(producer, net, frames).sum(0) / 4, y[part])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -93,7 +98,7 @@ def spikes_of(producer: Producer, net: nn.Module, events: Events) -> NDArray[np.
     producer.reset(net)
     x = torch.from_numpy(events.x).float().reshape(STEPS, -1, *producer.shape)
     with torch.no_grad():
-        return outputs(net, x).numpy().astype(np.int32)
+        return outputs(producer, net, x).numpy().astype(np.int32)
 
 
 def producers() -> Iterator[Producer]:

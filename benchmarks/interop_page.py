@@ -9,10 +9,11 @@ from typing import Any
 def page(found: Mapping[str, Any]) -> str:
     """Markdown: a row for each construct and way."""
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    elsewhere = "".join(f" Brought from elsewhere: {line}." for line in found["elsewhere"])
     head = f"""# Networks of other frameworks, brought here
 
 `{found["command"]}`, Python {found["python"]}, {versions};
-{found["test_samples"]} test samples of scikit-learn's digits as events, 25 steps; one seed.
+{found["test_samples"]} test samples of scikit-learn's digits as events, 25 steps; one seed.{elsewhere}
 *Exact*: every spike of the output is the framework's. Else the share of samples that are whole, and of bits.
 Accuracies: in the framework, here in real units, here in integers (8-bit weights, leaks by shifts, nothing
 trained again). Out and back: exported as NIR, refused where NIR has no word for it, read by NIR's own rules.

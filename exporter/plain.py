@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from enum import Enum
 
 
-def load_nir(
+def load_nir(  # noqa: PLR0913 - each is a convention that a file leaves open
     path: str | Path,
     *,
     dt: float = 1e-4,
@@ -25,6 +25,8 @@ def load_nir(
     compare: str = ">",
     reset_timing: str = "same-step",
     synaptic_order: str = "new",
+    integration: str = "euler",
+    payload_bits: int = 1,
     n_steps: int = 100,
     readout: str | None = None,
 ) -> Graph:
@@ -32,11 +34,12 @@ def load_nir(
 
     ``dt``: one step in the unit of the file's time constants. ``reset``: value, subtract or none.
     ``compare``: > or >=. ``reset_timing``: same-step or next-step. ``synaptic_order``: new or old.
+    ``integration``: euler, exact or impulse. ``payload_bits``: above 1, several spikes a step.
     ``readout``: by the output where None. Raises FormatError, UnsupportedError or ModelError naming what
     cannot be, ConfigError for an unknown word.
     """
     from exporter.sources.nir import load_nir as load
-    from exporter.sources.nir_neurons import Conventions
+    from exporter.sources.nir_neurons import Conventions, Integration
 
     how = Conventions(
         dt,
@@ -44,6 +47,8 @@ def load_nir(
         _word("compare", compare, Compare),
         _word("reset_timing", reset_timing, ResetTiming),
         _word("synaptic_order", synaptic_order, SynapticOrder),
+        _word("integration", integration, Integration),
+        payload_bits,
     )
     kind = None if readout is None else _word("readout", readout, Readout)
     return load(path, how, n_steps=n_steps, readout=kind)

@@ -79,13 +79,13 @@ def import_ann(
     ``data``: a data set's name, or an .npz with raw integers x and labels y (thirds of it calibrate, choose
     and tell). ``scale``: real value of one of its units as the ANN takes it; None: 1 / the largest one.
     ``n_steps``: None takes the fewest of 1 to 128 that come within half a point of the ANN.
-    ``payload_bits``: of a spike, 1 to 8. Raises FormatError, UnsupportedError, DataError, ConfigError.
+    ``payload_bits``: of a spike, 1 to 4. Raises FormatError, UnsupportedError, DataError, ConfigError.
     """
     from exporter.sources.ann_balance import balanced
     from exporter.sources.onnx_ann import read_ann
 
-    if not 1 <= payload_bits <= 8:
-        raise ConfigError(f"import --payload-bits: found {payload_bits}, expected 1 to 8")
+    if not 1 <= payload_bits <= 4:
+        raise ConfigError(f"import --payload-bits: found {payload_bits}, expected 1 to 4")
     ann = read_ann(path)
     sets = _sets(RunDirectory(output), data, data_dir)
     spec = _spec(ann, sets, scale)

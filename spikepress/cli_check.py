@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spikepress.options import AsJson
+from spikepress.options import AsJson, Comparator, Dt, Order, PayloadBits, SpikeReset, Steps, Timing
 
 CHECK_EXAMPLE = "Example: spikepress check theirs.nir --target spikepress --target xylo --json"
 
@@ -22,17 +22,20 @@ def check(
             " and onnx for an ONNX file."
         ),
     ] = None,
-    dt: Annotated[float, typer.Option(help="Of a NIR file: one step, in seconds.")] = 1e-4,
-    reset: Annotated[str, typer.Option(help="Of a NIR file: value, subtract or none.")] = "value",
-    compare: Annotated[str, typer.Option(help="Of a NIR file: > or >=.")] = ">",
-    reset_timing: Annotated[str, typer.Option(help="Of a NIR file: same-step or next-step.")] = "same-step",
+    dt: Dt = 1e-4,
+    reset: SpikeReset = "value",
+    compare: Comparator = ">",
+    reset_timing: Timing = "same-step",
+    synaptic_order: Order = "new",
+    integration: Steps = "euler",
+    payload_bits: PayloadBits = 1,
     as_json: AsJson = False,
 ) -> None:
     """List all that targets would refuse in a network, with node, rule and remedy; exit 1 if there is any."""
     from spikepress.checking import check_model
     from spikepress.importing import NirWords
 
-    words = NirWords(dt, reset, compare, reset_timing)
+    words = NirWords(dt, reset, compare, reset_timing, synaptic_order, integration, payload_bits)
     found = check_model(file, targets=tuple(target or ()), words=words)
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=2))

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikepress.options import AsJson, Data, DataDir
+from spikepress.options import (
+    AsJson,
+    Comparator,
+    Data,
+    DataDir,
+    Dt,
+    Order,
+    PayloadBits,
+    SpikeReset,
+    Steps,
+    Timing,
+)
 
 if TYPE_CHECKING:
     from exporter.graph import Graph
     from spikepress.ann import AnnImport
 
 STEPS = 100
+OF_NIR = "--dt, --reset, --compare, --reset-timing, --synaptic-order or --integration"
 
 IMPORT_EXAMPLE = (
     "Example: spikepress import model.nir --dt 1e-4 --reset subtract --reset-timing next-step -o runs/theirs"
@@ -31,10 +44,12 @@ def import_(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Run directory to write.")],
-    dt: Annotated[float, typer.Option(help="One step, in the unit of the file's time constants.")] = 1e-4,
-    reset: Annotated[str, typer.Option(help="What a spike does: value, subtract or none.")] = "value",
-    compare: Annotated[str, typer.Option(help="A spike at or above the threshold, or above: >= or >.")] = ">",
-    reset_timing: Annotated[str, typer.Option(help="same-step or next-step.")] = "same-step",
+    dt: Dt = 1e-4,
+    reset: SpikeReset = "value",
+    compare: Comparator = ">",
+    reset_timing: Timing = "same-step",
+    synaptic_order: Order = "new",
+    integration: Steps = "euler",
     steps: Annotated[
         int | None,
         typer.Option(min=1, help="Steps of one sample; default: 100, of an ANN the fewest that do."),
@@ -63,7 +78,7 @@ def import_(
             help="Of an ANN or --trainable: what one unit of the data is worth; default: 1 / the largest."
         ),
     ] = None,
-    payload_bits: Annotated[int, typer.Option(help="Of an ANN: bits of a spike, 1 to 8.")] = 1,
+    payload_bits: PayloadBits = 1,
     data: Data = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -72,9 +87,9 @@ def import_(
     from spikepress.entry import is_function
     from spikepress.importing import NirWords, graph_of, import_model, import_modules
 
-    words, sides = NirWords(dt, reset, compare, reset_timing), _shape(shape)
+    words, sides = NirWords(dt, reset, compare, reset_timing, synaptic_order, integration), _shape(shape)
     if source.lower().endswith(".onnx"):
-        _refuse(source, "--dt, --reset, --compare or --reset-timing", words != NirWords())
+        _refuse(source, OF_NIR, words != NirWords())
         _refuse(source, "--shape or --readout", sides is not None or readout is not None)
         ann = _ann(
             source,
@@ -89,14 +104,15 @@ def import_(
         told: dict[str, object] = ann.as_json()
         _tell(told, [*ann.imported.sentences, *ann.sentences, f"Files: {output}"], as_json)
         return
-    _refuse(source, "--payload-bits", payload_bits != 1)
+    words = replace(words, payload_bits=payload_bits)
     if trainable:
         graph = graph_of(source, words=words, shape=sides, n_steps=steps or STEPS, readout=readout)
         _go_on(graph, output, data, data_dir, as_json, coding=coding, n_steps=steps, scale=scale, bits=bits)
         return
     _refuse(source, "--scale", scale is not None)
     if is_function(source):
-        _refuse(source, "--dt, --reset, --compare or --reset-timing", words != NirWords())
+        _refuse(source, OF_NIR, replace(words, payload_bits=1) != NirWords())
+        _refuse(source, "--payload-bits", payload_bits != 1)
         found = import_modules(
             source, output, shape=sides, n_steps=steps or STEPS, readout=readout, bits=bits, data=data
         )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from exporter.drift import Drift
 from runtime.errors import ConfigError
-from runtime.spec import Compare, Readout, Reset, ResetTiming
+from runtime.spec import Compare, Readout, Reset, ResetTiming, SynapticOrder
 from spikepress.entry import called, is_function
 from spikepress.run_lock import held
 from spikepress.rundir import STAGES, RunDirectory, write_json
@@ -35,15 +35,21 @@ class NirWords:
     reset: str = Reset.VALUE.value
     compare: str = Compare.GREATER.value
     reset_timing: str = ResetTiming.SAME_STEP.value
+    synaptic_order: str = SynapticOrder.NEW.value
+    integration: str = "euler"
+    payload_bits: int = 1
 
     def conventions(self) -> Conventions:
-        from exporter.sources.nir_neurons import Conventions
+        from exporter.sources.nir_neurons import Conventions, Integration
 
         return Conventions(
             self.dt,
             _member("--reset", self.reset, Reset),
             _member("--compare", self.compare, Compare),
             _member("--reset-timing", self.reset_timing, ResetTiming),
+            _member("--synaptic-order", self.synaptic_order, SynapticOrder),
+            _member("--integration", self.integration, Integration),
+            self.payload_bits,
         )
 
 

@@ -75,7 +75,7 @@ def graph_from_nir(
     """As ``load_nir``, of a graph in memory, which stays as it is."""
     net = flattened(found)
     entry, leaving = ends(net)
-    shape = _shape(net.nodes[entry].input_type, entry)
+    shape = _flat(net, entry, _shape(net.nodes[entry].input_type, entry))
     refuse_empty_loops(net)
     merge_delays(net, how.dt)
     merge_scales(net)
@@ -110,6 +110,13 @@ def _shape(types: Any, name: str) -> tuple[int, ...]:
     if not 1 <= len(shape) <= 3 or min(shape) < 1 or any(side != int(side) for side in found.reshape(-1)):
         raise UnsupportedError(f"{name}: found shape {shape}, expected (n,), (c, length) or (c, h, w)")
     return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
+
+
+def _flat(net: Net, entry: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without sides of 1 before a row that linear weights read: sinabs keeps its axis of time as one."""
+    weights = [net.nodes[name] for name in net.after(entry)]
+    rows = all(isinstance(node, nir.Linear | nir.Affine) for node in weights)
+    return shape[-1:] if weights and rows and math.prod(shape[:-1]) == 1 else shape
 
 
 def _output(net: Net, leaving: str, cells: Mapping[str, Cell]) -> str:

@@ -1,6 +1,7 @@
-"""Neurons of NIR as neurons of ours, by explicit Euler steps of ``dt``.
+"""Neurons of NIR as neurons of ours, by steps of ``dt``.
 
-``tau dv/dt = (v_leak - v) + R I`` becomes ``v <- v_leak + (v - v_leak) (1 - dt/tau) + (dt/tau) R I``: the
+``tau dv/dt = (v_leak - v) + R I`` becomes ``v <- v_leak + (v - v_leak) (1 - s) + s R I``, where ``s`` is
+dt/tau (explicit Euler steps) or 1 - exp(-dt/tau) (exact for a current that is constant over the step): the
 factor of the current goes into the weights before the neuron, so that the neuron itself carries none. NIR
 says neither ``dt`` nor the comparator nor how and when a reset acts: ``Conventions`` does.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import nir
@@ -19,6 +21,20 @@ from exporter.graph import Reals
 from exporter.shift_leaks import SAME, decay_of
 from runtime.errors import ModelError
 from runtime.spec import Compare, Fire, FloatNeuron, Leak, Reset, ResetTiming, SynapticOrder
+
+MOST_PAYLOAD_BITS = 4
+
+
+class Integration(Enum):
+    """How the equation of a leak becomes steps.
+
+    ``IMPULSE``: factors exp(-dt/tau) as in ``EXACT``, but an input is added whole to a membrane and times the
+    factor to a synaptic current, and ``r`` is not read (Rockpool; sinabs without ``norm_input``).
+    """
+
+    EULER = "euler"
+    EXACT = "exact"
+    IMPULSE = "impulse"
 
 
 @dataclass(frozen=True)
@@ -32,10 +48,19 @@ class Conventions:
     reset_timing: ResetTiming = ResetTiming.SAME_STEP
     synaptic_order: SynapticOrder = SynapticOrder.NEW
     """Of current-based neurons: whether a step's own input reaches the membrane in that step."""
+    integration: Integration = Integration.EULER
+    payload_bits: int = 1
+    """More than 1: a neuron fires floor(v / threshold) spikes in one step, as many as these bits can say."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.dt) and self.dt > 0):
             raise ModelError(f"dt: found {self.dt}, expected a time above 0")
+        if not 1 <= self.payload_bits <= MOST_PAYLOAD_BITS:
+            raise ModelError(f"payload_bits: found {self.payload_bits}, expected 1 to {MOST_PAYLOAD_BITS}")
+        if self.payload_bits > 1 and self.compare is not Compare.GREATER_EQUAL:
+            raise ModelError(
+                "payload_bits: found several spikes a step with the comparator >, expected >= with them"
+            )
 
     @property
     def step_us(self) -> int:
@@ -50,6 +75,8 @@ class Conventions:
             "nir.compare": self.compare.value,
             "nir.reset_timing": self.reset_timing.value,
             "nir.synaptic_order": self.synaptic_order.value,
+            "nir.integration": self.integration.value,
+            "nir.payload_bits": str(self.payload_bits),
         }
 
 
@@ -104,12 +131,9 @@ def per_population(array: Reals) -> tuple[float, ...]:
     return tuple(float(value) for value in array.reshape(-1))
 
 
-def _decay(name: str, what: str, tau: Any, dt: float) -> tuple[Reals, Leak, tuple[float, ...] | None]:
-    """``dt / tau`` and the factor 1 - dt / tau, as a leak by shifts where it is one."""
-    constants = values(name, what, tau)
-    if constants.min() < dt * (1.0 - 1e-6):
-        raise ModelError(f"{name}: found {what} {constants.min():g}, expected at least dt, {dt:g}")
-    share = np.minimum(dt / constants, 1.0)
+def _decay(name: str, what: str, tau: Any, how: Conventions) -> tuple[Reals, Leak, tuple[float, ...] | None]:
+    """The share ``s`` that a step takes, and the factor 1 - s, as a leak by shifts where it is one."""
+    share = _share(name, what, values(name, what, tau), how)
     leak, decay = decay_of(1.0 - share)
     if decay is not None and len(decay) > 1:
         decay = per_population(1.0 - share)
@@ -120,21 +144,39 @@ def _firing(name: str, node: Any, how: Conventions) -> dict[str, Any]:
     return {
         "threshold": per_population(values(name, "v_threshold", node.v_threshold)),
         "reset_value": per_population(values(name, "v_reset", node.v_reset)),
+        "fire": Fire.BINARY if how.payload_bits == 1 else Fire.GRADED,
+        "payload_bits": how.payload_bits,
         "compare": how.compare,
         "reset": how.reset,
         "reset_timing": how.reset_timing,
     }
 
 
+def _share(name: str, what: str, tau: Reals, how: Conventions) -> Reals:
+    if how.integration is not Integration.EULER:
+        if tau.min() <= 0.0:
+            raise ModelError(f"{name}: found {what} {tau.min():g}, expected it above 0")
+        return -np.expm1(-how.dt / tau)
+    if tau.min() < how.dt * (1.0 - 1e-6):
+        raise ModelError(f"{name}: found {what} {tau.min():g}, expected at least dt, {how.dt:g}")
+    return np.minimum(how.dt / tau, 1.0)
+
+
 SILENT: dict[str, Any] = {"fire": Fire.SILENT, "reset": Reset.NONE}
 
 
 def _leaky(name: str, node: Any, how: Conventions) -> Cell:
-    share, leak, decay = _decay(name, "tau", node.tau, how.dt)
+    share, leak, decay = _decay(name, "tau", node.tau, how)
     fires = _firing(name, node, how) if isinstance(node, nir.LIF) else SILENT
     rest = per_population(values(name, "v_leak", node.v_leak))
     model = FloatNeuron(leak=leak, decay=decay, v_leak=rest, **fires)
-    return Cell(model, share * values(name, "r", node.r))
+    return Cell(model, _gain(name, node, share, how))
+
+
+def _gain(name: str, node: Any, share: Reals, how: Conventions) -> Reals:
+    """What a membrane takes of a current of 1 in a step."""
+    r = values(name, "r", node.r)
+    return np.ones_like(share * r) if how.integration is Integration.IMPULSE else share * r
 
 
 def _integrator(name: str, node: Any, how: Conventions) -> Cell:
@@ -144,8 +186,8 @@ def _integrator(name: str, node: Any, how: Conventions) -> Cell:
 
 def _current_based(name: str, node: Any, how: Conventions) -> Cell:
     """The synaptic current is kept times the membrane's own gain, which is the same drive."""
-    share, leak, decay = _decay(name, "tau_mem", node.tau_mem, how.dt)
-    synaptic_share, synaptic_leak, synaptic_decay = _decay(name, "tau_syn", node.tau_syn, how.dt)
+    share, leak, decay = _decay(name, "tau_mem", node.tau_mem, how)
+    synaptic_share, synaptic_leak, synaptic_decay = _decay(name, "tau_syn", node.tau_syn, how)
     fires = _firing(name, node, how) if isinstance(node, nir.CubaLIF) else SILENT
     model = FloatNeuron(
         leak=leak,
@@ -156,8 +198,8 @@ def _current_based(name: str, node: Any, how: Conventions) -> Cell:
         v_leak=per_population(values(name, "v_leak", node.v_leak)),
         **fires,
     )
-    entering = synaptic_share * values(name, "w_in", node.w_in)
-    return Cell(model, share * values(name, "r", node.r) * entering)
+    taken = 1.0 - synaptic_share if how.integration is Integration.IMPULSE else synaptic_share
+    return Cell(model, _gain(name, node, share, how) * taken * values(name, "w_in", node.w_in))
 
 
 def _threshold(name: str, node: Any, how: Conventions) -> Cell:

@@ -14,7 +14,7 @@ from exporter.quantize import quantize
 from exporter.reference import run, run_float
 from exporter.shift_leaks import exact_leak, leak_grid, nearest_leak, shift_leaks
 from exporter.sources.nir import graph_from_nir, load_nir
-from exporter.sources.nir_neurons import Conventions
+from exporter.sources.nir_neurons import Conventions, Integration
 from exporter.targets.nir import export, to_nir
 from exporter.wiring import input_of, neurons
 from runtime.errors import FormatError, ModelError, SpikepressError, UnsupportedError
@@ -84,8 +84,8 @@ def test_a_portable_graph_is_exported_without_a_word(tmp_path):
 
 def leaky(n: int, beta: float = 0.9, **changes) -> nir.LIF:
     tau = np.full(n, 1e-4 / (1 - beta))
-    given = {"r": tau / 1e-4, "v_leak": np.zeros(n), "v_threshold": np.ones(n)}
-    return nir.LIF(tau=tau, **{**given, **changes})
+    given = {"tau": tau, "r": tau / 1e-4, "v_leak": np.zeros(n), "v_threshold": np.ones(n)}
+    return nir.LIF(**{**given, **changes})
 
 
 def chain_of(*nodes: nir.NIRNode, shape=(3,)) -> nir.NIRGraph:
@@ -109,6 +109,70 @@ def test_factors_of_the_current_go_into_the_weights():
     (linear,) = (n for n in graph.nodes if isinstance(n, Linear))
     np.testing.assert_allclose(linear.weight, weight * np.array([[0.5], [2.0]]))
     np.testing.assert_allclose(linear.bias, [0.5, 2.0])
+
+
+def fired_by_hand(x: np.ndarray, weight: np.ndarray, step, *, several: bool = False) -> np.ndarray:
+    """Spikes of neurons of threshold 1 by ``step`` of a state and an input; reset by subtraction."""
+    state, found = np.zeros((2, len(weight))), []
+    for row in x:
+        state = step(state, weight @ row)
+        spikes = np.clip(np.floor(state[0]), 0, 3) if several else (state[0] >= 1.0).astype(float)
+        state[0] -= spikes
+        found.append(spikes)
+    return np.array(found)
+
+
+TAU, SYN = 4e-4, 3e-4
+A, B = float(np.exp(-1e-4 / TAU)), float(np.exp(-1e-4 / SYN))
+LAWS = {
+    "exact": (lambda s, i: np.array([A * s[0] + (1 - A) * 2 * i, i]), False),
+    "impulse": (lambda s, i: np.array([A * s[0] + i, i]), False),
+    "exact, current": (
+        lambda s, i: np.array([A * s[0] + (1 - A) * 2 * (B * s[1] + (1 - B) * i), B * s[1] + (1 - B) * i]),
+        True,
+    ),
+    "impulse, current": (lambda s, i: np.array([A * s[0] + B * (s[1] + i), B * (s[1] + i)]), True),
+}
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("law", sorted(LAWS))
+def test_every_way_to_make_steps_of_an_equation_is_its_law(law, several):
+    rng = np.random.default_rng(3)
+    weight, x = rng.normal(0.8, 1.0, (5, 3)), (rng.random((60, 3)) < 0.5).astype(np.int32)
+    step, current = LAWS[law]
+    tau, limits = np.full(5, TAU), {"v_leak": np.zeros(5), "v_threshold": np.ones(5)}
+    if current:
+        node = nir.CubaLIF(tau_syn=np.full(5, SYN), tau_mem=tau, r=np.full(5, 2.0), **limits)
+    else:
+        node = nir.LIF(tau=tau, r=np.full(5, 2.0), **limits)
+    how = Conventions(
+        reset=Reset.SUBTRACT,
+        compare=Compare.GREATER_EQUAL,
+        integration=Integration(law.split(",", maxsplit=1)[0]),
+        payload_bits=2 if several else 1,
+    )
+    graph = graph_from_nir(chain_of(nir.Linear(weight), node), how)
+    expected = fired_by_hand(x, weight, step, several=several)
+    assert expected.max() > (1 if several else 0)
+    np.testing.assert_array_equal(run_float(graph, x[:, None]).spikes[graph.output][:, 0], expected)
+    assert graph.meta["nir.integration"] == how.integration.value
+
+
+def test_several_spikes_a_step_are_refused_with_the_wrong_comparator_or_width():
+    for words in ({"payload_bits": 2}, {"payload_bits": 5, "compare": Compare.GREATER_EQUAL}):
+        with pytest.raises(ModelError, match="payload_bits: found"):
+            Conventions(**words)
+    with pytest.raises(ModelError, match="expected it above 0"):
+        graph_from_nir(
+            chain_of(nir.Linear(np.ones((2, 3))), leaky(2, 0.9, tau=np.full(2, -1.0))),
+            Conventions(integration=Integration.EXACT),
+        )
+
+
+def test_sides_of_one_before_a_row_that_weights_read_are_dropped():
+    graph = graph_from_nir(chain_of(nir.Linear(np.ones((2, 3))), leaky(2), shape=(1, 1, 3)))
+    assert input_of(graph).spec.shape == (3,)
 
 
 def test_scales_beside_weights_and_whole_steps_of_delay_become_part_of_them():

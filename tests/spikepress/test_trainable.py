@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 import spikepress as sp
-from exporter.graph import Add, Graph, Input, Linear, Neuron
+from exporter.graph import Add, Conv, Flatten, Graph, Input, Linear, Neuron
 from exporter.reference import run_float
 from exporter.sources.torch import graph_from_torch
 from runtime.errors import ConfigError, UnsupportedError
@@ -81,6 +81,47 @@ def test_the_trained_network_fires_as_the_graph_did(recurrent, tmp_path):
     assert np.allclose(before.scores, after.scores, atol=1e-2)
 
 
+LIF = FloatNeuron(leak=Leak((2,)), threshold=(0.5,), compare=Compare.GREATER)
+
+
+def branching(kind: str) -> Graph:
+    """Convolutions on 8x8 digits with two branches: of spikes, of currents, or one inside another."""
+    rng = np.random.default_rng(4)
+
+    def conv(name: str, source: str, inputs: int, side: int) -> Conv:
+        weight = rng.normal(0.1, 0.3, (4, inputs, side, side))
+        return Conv(name, source, weight, bias=rng.normal(0, 0.1, 4), padding=(side // 2, side // 2))
+
+    nodes = [Input("input", InputSpec((1, 8, 8), Coding.EVENTS, STEPS)), conv("c0", "input", 1, 3)]
+    nodes += [Neuron("n0", "c0", LIF), conv("c1", "n0", 4, 3)]
+    if kind == "spikes":
+        nodes += [Neuron("n1", "c1", LIF), Add("both", ("n0", "n1"))]
+    elif kind == "currents":
+        nodes += [Neuron("n1", "c1", LIF), conv("c2", "n1", 4, 3), conv("short", "n0", 4, 1)]
+        nodes += [Add("both", ("short", "c2")), Neuron("n2", "both", LIF)]
+    else:
+        nodes += [Neuron("n1", "c1", LIF), conv("c2", "n1", 4, 1), Neuron("n2", "c2", LIF)]
+        nodes += [Add("inner", ("n2", "n1")), Add("both", ("inner", "n0"))]
+    last = nodes[-1].name
+    nodes += [Flatten("flat", last), Linear("out", "flat", rng.normal(0, 0.1, (10, 256)))]
+    return Graph((*nodes, Neuron("end", "out", LIF)), "end", Readout.COUNT)
+
+
+@pytest.mark.parametrize("kind", ["spikes", "currents", "nested"])
+def test_branches_that_meet_become_residual_layers(kind, tmp_path):
+    graph = branching(kind)
+    make_trainable(graph, tmp_path / "run", Feeding("digits", "rate", STEPS, epochs=1))
+    again = graph_from_torch(checkpoint.load(tmp_path / "run" / "dense.safetensors").eval())
+    coded = (np.random.default_rng(3).random((STEPS, 30, 1, 8, 8)) < 0.4).astype(np.int32)
+    before, after = run_float(graph, coded).spikes["end"], run_float(again, coded).spikes[again.output]
+    assert 0.02 < before.mean() < 0.98
+    assert np.mean(before != after) < 1e-3
+    sp.prune(tmp_path / "run", sparsity=0.5)
+    sp.quantize(tmp_path / "run")
+    sp.export(tmp_path / "run")
+    assert sp.verify(tmp_path / "run", samples=10).exact
+
+
 def test_it_is_pruned_quantized_and_exact(tmp_path):
     graph = net()
     feeding = Feeding("flat_digits:DIGITS", "rate", STEPS, epochs=25)
@@ -95,12 +136,14 @@ def test_it_is_pruned_quantized_and_exact(tmp_path):
 
 def test_what_the_trainer_has_no_layer_for_is_refused_and_leaves_nothing(tmp_path):
     graph = net()
-    skip = Linear("skip", "input", np.zeros((10, 64)))
-    branch = Graph(
-        (*graph.nodes[:-1], skip, Add("both", ("out", "skip")), graph.nodes[-1]), "end", graph.readout
-    )
-    with pytest.raises(UnsupportedError, match="skip: found it beside out"):
-        make_trainable(branch, tmp_path / "run", CONFIGURED)
+    skips = [Linear(name, "input", np.zeros((10, 64))) for name in ("skip", "more")]
+    end = Neuron("end", "all", graph.nodes[-1].model)
+    three = Graph((*graph.nodes[:-1], *skips, Add("all", ("out", "skip", "more")), end), "end", graph.readout)
+    with pytest.raises(UnsupportedError, match="input: found 3 branches"):
+        make_trainable(three, tmp_path / "run", CONFIGURED)
+    lone = Graph((*graph.nodes[:-1], Add("all", ("out", "out")), end), "end", graph.readout)
+    with pytest.raises(UnsupportedError, match="out: found branches to all and all"):
+        make_trainable(lone, tmp_path / "run", CONFIGURED)
     small = Input("input", InputSpec((32,), Coding.EVENTS, STEPS))
     other = Graph((small, Linear("out", "input", np.ones((10, 32))), graph.nodes[-1]), "end", graph.readout)
     with pytest.raises(ConfigError, match="found steps of shape"):
