@@ -22,6 +22,7 @@ GROUPS = {
     "layer": "spikepress.layers",
     "criterion": "spikepress.criteria",
     "device": "spikepress.devices",
+    "encoding": "spikepress.encodings",
 }
 """Groups of entry points, by the kind of part."""
 

@@ -27,7 +27,9 @@ def export(
     ] = "flash",
     encoding: Annotated[
         str | None,
-        typer.Option(help="One encoding for all tables; archive is the smallest, for storage only."),
+        typer.Option(
+            help="One encoding for all tables, or module:NAME; archive is the smallest, for storage only."
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="For c and fpga: the device to write for.")] = None,
     name: Annotated[str, typer.Option(help="For c: what every symbol begins with.")] = "snn",

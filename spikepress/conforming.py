@@ -54,7 +54,7 @@ Rule = tuple[str, Callable[[], object]]
 
 
 def conform(place: str, *, data_dir: Path | None = None) -> Conformity:
-    """Runs the shared checks on the data set, coder, layer, criterion or device at ``module:NAME``.
+    """Runs the shared checks on the data set, coder, layer, criterion, device or encoding at ``module:NAME``.
 
     ConfigError where it cannot be imported or is none of these.
     """
@@ -64,7 +64,7 @@ def conform(place: str, *, data_dir: Path | None = None) -> Conformity:
             return Conformity(place, kind, tuple(_judged(rule) for rule in rules(place, part, data_dir)))
     raise ConfigError(
         f"{KEY}: found {type(part).__name__} {place}, expected an Entry (options, load), a coder (encode), a"
-        " layer (a dataclass with build), a Criterion or a Device"
+        " layer (a dataclass with build), a Criterion, a Device or an encoding (encode, decode)"
     )
 
 
@@ -96,6 +96,7 @@ def _kinds() -> dict[str, tuple[Callable[[Any], bool], Rules]]:
         "device": (of(Device), _device),
         "criterion": (of(Criterion), _criterion),
         "layer": (lambda part: isinstance(part, type) and is_dataclass(part) and has("build")(part), _layer),
+        "encoding": (lambda part: has("encode")(part) and has("decode")(part), _encoding),
         "coder": (has("encode"), _coder),
         "dataset": (lambda part: has("load")(part) and hasattr(part, "options"), _dataset),
     }
@@ -239,6 +240,59 @@ def _criterion(place: str, part: Any, _: Path | None) -> Iterator[Rule]:
     yield "a network pruned by it is the same integers in every leg", lambda: _legs(_config(criterion=place))
 
 
+def _encoding(place: str, part: Any, _: Path | None) -> Iterator[Rule]:
+    from runtime.encodings.own import Own
+
+    own = Own(KEY, part)
+
+    def damaged() -> object:
+        rng, matrix = np.random.default_rng(0), next(_matrices(own))[0]
+        bits = max(own.widths)
+        for _ in range(200):
+            arrays = {name: array.copy() for name, array in _stored(own, matrix, bits).items()}
+            touched = arrays[list(arrays)[rng.integers(len(arrays))]].view(np.uint8)
+            if touched.size:
+                touched[rng.integers(touched.size)] ^= 1 << rng.integers(8)
+            _checked(own, arrays, matrix, bits)
+        return ""
+
+    def whole() -> object:
+        for matrix, bits in _matrices(own):
+            rows, columns = matrix.shape
+            own.check(_stored(own, matrix, bits), rows, columns, bits)
+        return ""
+
+    yield "tables of every density, shape and width come back, from the same bytes", whole
+    yield "damaged arrays are refused or read whole", damaged
+    yield "a network stored in it is the same integers in every leg", lambda: _legs(_config(), place)
+
+
+def _matrices(own: Any) -> Iterator[tuple[Any, int]]:
+    rng = np.random.default_rng(1)
+    for bits in sorted(own.widths):
+        most = 1 if bits == 1 else (1 << (bits - 1)) - 1
+        for shape in ((24, 40), (1, 1), (1, 300), (300, 1), (5, 7)):
+            for density in (0.1, 0.0, 0.01, 0.5, 1.0):
+                drawn = rng.integers(1, most + 1, shape) * rng.choice([-1, 1], shape)
+                yield (drawn * (rng.random(shape) < density)).astype(np.int32), bits
+
+
+def _stored(own: Any, matrix: Any, bits: int) -> Any:
+    from runtime.encodings.sparse import Sparse
+
+    return own.encode(Sparse(matrix), bits).arrays
+
+
+def _checked(own: Any, arrays: Any, matrix: Any, bits: int) -> None:
+    """Whatever a part raises of damaged bytes is turned into the one error; anything else breaks the rule."""
+    from runtime.errors import ModelError
+
+    try:
+        own.check(arrays, *matrix.shape, bits)
+    except ModelError:
+        return
+
+
 def _layer(place: str, part: Any, _: Path | None) -> Iterator[Rule]:
     yield (
         "a network with it is the same integers in every leg",
@@ -284,7 +338,7 @@ epochs = 1
 """
 
 
-def _legs(text: str) -> str:
+def _legs(text: str, encoding: str | None = None) -> str:
     """Trains, prunes, quantizes and exports a configuration and holds its legs together."""
     from spikepress.pipeline import export, prune, quantize, train
     from spikepress.verification import verify
@@ -295,7 +349,7 @@ def _legs(text: str) -> str:
         train(config, run)
         prune(run)
         quantize(run)
-        export(run)
+        export(run, encoding=encoding)
         found = verify(run, samples=20)
         return "" if found.exact else f"{found.as_json()['legs']}"
 

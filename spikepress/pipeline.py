@@ -192,7 +192,10 @@ def export(
     takes the tables of the run's ``model.spk`` (made if it is not there), or all in ``encoding``; ``fpga``
     wants it too and has lists of its own. Target ``nir`` is the network before it became integers.
     """
+    from runtime.encodings.own import named
+
     _check_targets(targets, objective, firmware)
+    encoding = None if encoding is None else named("export --encoding", encoding)
     others = tuple(target for target in targets if target in TARGETS)
     written: dict[str, Path] = {}
     if others:

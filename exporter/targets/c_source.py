@@ -26,6 +26,7 @@ from exporter.targets.c_pairs import is_paired
 from exporter.targets.c_rows import Layer, layers_of
 from exporter.targets.c_synapses import Source, Synapse, source_of, synapse_of
 from runtime.check import check_program
+from runtime.encodings import ENCODINGS
 from runtime.errors import ConfigError, OutputError, UnsupportedError
 from runtime.program import GatePopulation, NeuronPopulation, Program, n_neurons
 from runtime.spec import Coding
@@ -136,7 +137,9 @@ def _refuse(program: Program, plan: MemoryPlan) -> None:
         found.append(f"the schedule {plan.options.order.value}")
     if plan.options.event_bounds:
         found.append("bounded event queues")
-    found += [f"{table.encoding} tables" for table in program.tables if table.encoding == "archive"]
+    found += [
+        f"{table.encoding} tables" for table in program.tables if not ENCODINGS[table.encoding].executable
+    ]
     if not any(p.pre == 0 for p in program.projections) and not any(
         isinstance(p, GatePopulation) and p.source == 0 for p in program.populations
     ):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from runtime.container.fields import Fields
 from runtime.container.layout import MAX_CLASSES, MAX_META, MAX_NAME, MAX_PARTS, MAX_TEXT, TYPES
 from runtime.encodings import ENCODINGS
+from runtime.encodings.own import known
 from runtime.errors import FormatError
 from runtime.parameters import PARAMETERS
 from runtime.program import (
@@ -110,9 +111,9 @@ def _input(fields: Fields) -> InputSpec:
 
 def _table(fields: Fields, sections: Sections) -> EncodedMatrix:
     name = fields.text("encoding", MAX_NAME)
-    if name not in ENCODINGS:
-        known = ", ".join(ENCODINGS)
-        raise FormatError(f"{fields.place}.encoding: found {name!r}, expected one of {known}")
+    if not known(name):
+        all_names = ", ".join(ENCODINGS)
+        raise FormatError(f"{fields.place}.encoding: found {name!r}, expected one of {all_names}")
     described = fields.inner("arrays")
     arrays = {part: _section(described, part, sections) for part in ENCODINGS[name].kinds}
     described.done()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import spikepress as sp
-from runtime.errors import ConfigError, DataError
+from runtime import container
+from runtime.encodings import ENCODINGS, check_table
+from runtime.encodings.own import OURS, VARIABLE
+from runtime.errors import ConfigError, DataError, FormatError, ModelError, UnsupportedError
 from spikepress.cli import app
 from spikepress.conforming import conform
+from spikepress.firmware import FirmwareOptions
 from trainer.datasets import load
 
 PARTS = """
@@ -79,6 +84,35 @@ def splits(high):
 DATA = Entry(SplitOptions, lambda data_dir, options: splits(15))
 LIAR = Entry(SplitOptions, lambda data_dir, options: splits(3))
 NOTHING = 7
+
+
+class Skips:
+    '''Zero cells before each weight, and the weights.'''
+
+    name = "skips"
+    widths = (2, 4, 8)
+    kinds = {"skips": "indices", "weights": "weights"}
+
+    def encode(self, matrix, bits):
+        cells = np.flatnonzero(matrix)
+        skips = np.diff(cells, prepend=-1) - 1
+        return {"skips": skips.astype("<u4"), "weights": matrix.ravel()[cells].astype("i1")}
+
+    def decode(self, arrays, rows, columns, bits):
+        matrix = np.zeros(rows * columns, np.int32)
+        matrix[np.cumsum(arrays["skips"].astype(np.int64) + 1) - 1] = arrays["weights"]
+        return matrix.reshape(rows, columns)
+
+
+class Unsigned(Skips):
+    name = "unsigned"
+
+    def encode(self, matrix, bits):
+        return super().encode(abs(matrix), bits)
+
+
+class Taken(Skips):
+    name = "dense"
 """
 
 
@@ -89,6 +123,8 @@ def mine(tmp_path, monkeypatch):
     sys.modules.pop("mine", None)
     yield
     sys.modules.pop("mine", None)
+    for name in set(ENCODINGS) - OURS:
+        del ENCODINGS[name]
 
 
 @pytest.mark.parametrize(
@@ -99,6 +135,7 @@ def mine(tmp_path, monkeypatch):
         ("CRITERION", "criterion"),
         ("BOARD", "device"),
         ("DATA", "dataset"),
+        ("Skips", "encoding"),
     ],
 )
 def test_a_part_that_keeps_the_rules_passes(name, kind):
@@ -116,6 +153,7 @@ def test_a_part_that_keeps_the_rules_passes(name, kind):
         ("NOISE", "the same evidence gives the same scores"),
         ("WRONG", "every limit is above what is reserved"),
         ("LIAR", "values are within what it says"),
+        ("Unsigned", "tables of every density"),
     ],
 )
 def test_a_part_that_breaks_a_rule_is_told_which(name, rule):
@@ -201,3 +239,45 @@ def test_an_entry_point_is_found_by_its_name(monkeypatch):
     point = metadata.EntryPoint("theirs", "mine:DATA", "spikepress.datasets")
     monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == point.group else [])
     assert np.array_equal(load("theirs").test.x, load("mine:DATA").test.x)
+
+
+def test_a_file_in_an_encoding_of_ones_own_is_read_where_its_user_says_so(small_run, tmp_path, monkeypatch):
+    sp.export(small_run, targets=("spk",), output=tmp_path, encoding="mine:Skips")
+    file = tmp_path / "model.spk"
+    stored = container.read(file)
+    assert {table.encoding for table in stored.tables} == {"skips"}
+    before = sp.run(small_run / "model.spk", data="digits", samples=50)
+    assert replace(sp.run(file, data="digits", samples=50), seconds=before.seconds) == before
+    del ENCODINGS["skips"]
+    with pytest.raises(FormatError, match="found 'skips'"):
+        container.read(file)
+    monkeypatch.setenv(VARIABLE, "mine:Skips")
+    assert container.read(file).tables[0].encoding == "skips"
+
+
+def test_a_damaged_file_in_an_encoding_of_ones_own_is_refused(small_run, tmp_path):
+    sp.export(small_run, targets=("spk",), output=tmp_path, encoding="mine:Skips")
+    whole = container.read(tmp_path / "model.spk").tables[0]
+    beyond = whole.arrays["skips"].copy()
+    beyond[0] = 1 << 30
+    zero = whole.arrays["weights"].copy()
+    zero[0] = 0
+    for part, array in (("skips", beyond), ("weights", zero)):
+        with pytest.raises(ModelError, match="skips table: found"):
+            check_table(replace(whole, arrays={**whole.arrays, part: array}))
+
+
+def test_what_cannot_be_such_an_encoding_is_refused(small_run, tmp_path):
+    for place, words in (("mine:Taken", "found the name 'dense'"), ("mine:Coder", "found the name ''")):
+        with pytest.raises(ConfigError, match=words):
+            sp.export(small_run, targets=("spk",), output=tmp_path, encoding=place)
+    with pytest.raises(ConfigError, match="found 'nonsense', expected one of archive"):
+        sp.export(small_run, targets=("spk",), output=tmp_path, encoding="nonsense")
+    assert not list(tmp_path.glob("*.spk"))
+
+
+def test_firmware_has_no_code_for_it(small_run, tmp_path):
+    sp.export(small_run, targets=("spk",), output=tmp_path / "stored", encoding="mine:Skips")
+    options = FirmwareOptions(device="stm32f030r8")
+    with pytest.raises(UnsupportedError, match="skips tables"):
+        sp.export(tmp_path / "stored" / "model.spk", targets=("c",), output=tmp_path / "fw", firmware=options)
