@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import and_, or_
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,15 @@ class Memory:
     words: int
     bits: int
     image: tuple[int, ...] | None = None
+
+    @cached_property
+    def varying(self) -> int:
+        """Columns of bits that are not the same in every word: synthesis stores no others."""
+        if self.image is None:
+            return self.bits
+        mask = (1 << self.bits) - 1
+        words = [word & mask for word in self.image]
+        return (reduce(or_, words) & ~reduce(and_, words)).bit_count()
 
     @property
     def style(self) -> str:

