@@ -38,6 +38,8 @@ class Leg(Enum):
     RV32EC = "rv32ec"
     AVR = "avr"
     """Generated C on an emulated core."""
+    RTL = "rtl"
+    """Generated Verilog, simulated clock by clock."""
 
 
 QUICK = (Leg.TORCH, Leg.RUNTIME, Leg.ONNX)
@@ -113,6 +115,13 @@ def core_leg(leg: Leg, artifacts: Artifacts, coded: Coded) -> Trace:
     return run_on_core(_program(artifacts), CORES[leg.value], coded)
 
 
+def rtl_leg(artifacts: Artifacts, coded: Coded) -> Trace:
+    """The ``.spk`` file as an FPGA core, simulated."""
+    from spikepress.tools.rtl import run_program
+
+    return run_program(_program(artifacts), coded)
+
+
 def _program(artifacts: Artifacts) -> Program:
     from runtime import container
 
@@ -147,7 +156,8 @@ LEGS: Mapping[Leg, Callable[[Artifacts, Coded], Trace]] = {
     Leg.RUNTIME: runtime_leg,
     Leg.ONNX: onnx_leg,
     Leg.HOST: host_leg,
-    **{leg: partial(core_leg, leg) for leg in Leg if leg not in (*QUICK, Leg.HOST)},
+    Leg.RTL: rtl_leg,
+    **{leg: partial(core_leg, leg) for leg in Leg if leg not in (*QUICK, Leg.HOST, Leg.RTL)},
 }
 
 

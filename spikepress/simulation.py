@@ -6,20 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from exporter.targets.verilog import Core
 from exporter.targets.verilog_clocks import clocks, synops
 from runtime.coding import encode_input
 from runtime.engine import Engine
 from runtime.errors import DataError
-from runtime.trace import Trace
 from spikepress.exactness import compare
 from spikepress.gateware import read_gateware
 from spikepress.progress import Notify, silent
 from spikepress.rundir import RunDirectory
 from spikepress.samples import samples_of_test
-from spikepress.tools.rtl import chosen, outputs
+from spikepress.tools.rtl import chosen, outputs, trace_of
 
 
 @dataclass(frozen=True)
@@ -111,16 +108,3 @@ def simulate(
         max_clocks=int(counted.max()),
         mean_synops=float(found[:, -1].mean()),
     )
-
-
-def trace_of(core: Core, values: NDArray[np.int64]) -> Trace:
-    """The trace in what the simulated core gives, (samples, values)."""
-    samples, steps, neurons = len(values), core.sizes["STEPS"], core.sizes["NEURONS"]
-    body = values[:, : 2 * steps * neurons].reshape(samples, steps, neurons, 2).swapaxes(0, 1)
-    spikes, membranes, at = {}, {}, 0
-    for layer in core.stages:
-        part = body[:, :, at : at + layer.neurons].astype(np.int32)
-        spikes[layer.name], membranes[layer.name] = part[..., 0].copy(), part[..., 1].copy()
-        at += layer.neurons
-    scores = values[:, 2 * steps * neurons : -2]
-    return Trace(spikes, membranes, scores, np.argmax(scores, axis=1))

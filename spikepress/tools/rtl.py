@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.targets.c_source import render
-from exporter.targets.verilog import Core
+from exporter.targets.verilog import Core, describe, sources
 from exporter.targets.verilog_beats import beats
 from runtime.errors import ConfigError, ModelError
+from runtime.program import Program
+from runtime.trace import Trace
 
 CXXRTL, ICARUS = "cxxrtl", "iverilog"
 SIMULATORS = (CXXRTL, ICARUS)
@@ -52,6 +54,26 @@ def outputs(files: Mapping[str, str], core: Core, coded: NDArray[np.integer], si
     if values.size != samples * each:
         raise ModelError(f"{simulator}: found {values.size} values, expected {samples * each}")
     return values.reshape(samples, each)
+
+
+def trace_of(core: Core, values: NDArray[np.int64]) -> Trace:
+    """The trace in what the simulated core gives, (samples, values)."""
+    samples, steps, neurons = len(values), core.sizes["STEPS"], core.sizes["NEURONS"]
+    body = values[:, : 2 * steps * neurons].reshape(samples, steps, neurons, 2).swapaxes(0, 1)
+    spikes, membranes, at = {}, {}, 0
+    for layer in core.stages:
+        part = body[:, :, at : at + layer.neurons].astype(np.int32)
+        spikes[layer.name], membranes[layer.name] = part[..., 0].copy(), part[..., 1].copy()
+        at += layer.neurons
+    scores = values[:, 2 * steps * neurons : -2]
+    return Trace(spikes, membranes, scores, np.argmax(scores, axis=1))
+
+
+def run_program(program: Program, coded: NDArray[np.integer]) -> Trace:
+    """What the core of a program does, by the first simulator that is installed. UnsupportedError names what
+    the core has no form for."""
+    core = describe(program)
+    return trace_of(core, outputs(sources(core), core, coded, chosen(None)))
 
 
 def _icarus(where: Path, core: Core, stream: Sequence[int]) -> Whole:

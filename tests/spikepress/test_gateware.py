@@ -21,6 +21,7 @@ from spikepress.gateware import export_gateware, read_gateware
 from spikepress.pipeline import export
 from spikepress.simulation import Simulation, simulate
 from spikepress.tools import rtl
+from spikepress.verification import verify
 from tests.builders.programs import mlp, random_input
 
 
@@ -145,3 +146,11 @@ def test_verilog_that_does_not_build_is_one_sentence(tmp_path: Path) -> None:
 def need_icarus() -> None:
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not installed: apt-get install iverilog")
+
+
+def test_the_verilog_is_a_leg_of_verify(small_run: Path, tmp_path: Path) -> None:
+    need_icarus()
+    found = verify(small_run, legs=("runtime", "rtl"), samples=20)
+    assert [leg.leg for leg in found.legs] == ["runtime", "rtl"]
+    assert found.exact
+    assert found.clamps > 0
