@@ -54,7 +54,7 @@ reg spike_q;
 reg [PARAMETER_BITS-1:0] parameter_q;
 reg signed [MEMBRANE_BITS-1:0] membrane_q, sum, u;
 reg signed [SCORE_BITS-1:0] score_q;
-wire signed [MEMBRANE_BITS-1:0] before = first_step ? start_of(layer, parameter_q) : membrane_q;
+wire signed [MEMBRANE_BITS-1:0] held_v = first_step ? start_of(layer, parameter_q) : membrane_q;
 wire above = fires(layer) & sum >= threshold_of(layer, parameter_q);
 wire signed [MEMBRANE_BITS-1:0] v = clamped(layer, u);
 assign in_ready = state == GATHER;
@@ -82,7 +82,7 @@ always @(posedge clk) begin
     if (trace_valid) membranes[neuron] <= v;
     if (trace_valid & last_layer) scores[place[OUTPUT_BITS-1:0]] <= scored(first_step, score_q, fired, v);
     spike_was <= spike_at;
-    if (state == LOAD) sum <= leaked(layer, before) + bias_of(layer, parameter_q);
+    if (state == LOAD) sum <= leaked(layer, held_v) + bias_of(layer, parameter_q);
     else if (sweeping & spike_q) sum <= sum + scaled(layer, weight_q);
     if (state == COMPARE) begin
         fired <= above;

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 HOWTOS = sorted((ROOT / "docs").glob("howto-*.md"))
-SLOW = {"howto-mcu"}
+SLOW = {"howto-fpga", "howto-mcu"}
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 

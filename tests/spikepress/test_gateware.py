@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from exporter.targets import spk
 from runtime.engine import Engine
 from runtime.errors import ConfigError, DataError, ModelError, UnsupportedError
 from runtime.program import Program
+from runtime.spec import Coding
 from spikepress.cli import app
 from spikepress.firmware import FirmwareOptions
 from spikepress.gateware import export_gateware, read_gateware
@@ -154,3 +156,18 @@ def test_the_verilog_is_a_leg_of_verify(small_run: Path, tmp_path: Path) -> None
     assert [leg.leg for leg in found.legs] == ["runtime", "rtl"]
     assert found.exact
     assert found.clamps > 0
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_the_core_is_clean_to_a_linter(direct: bool, tmp_path: Path) -> None:
+    """Verilator 5 reads it as SystemVerilog, whose words must not be names here."""
+    if shutil.which("verilator") is None:
+        pytest.skip("verilator is not installed: apt-get install verilator")
+    program = mlp((20, 12, 9, 4), density=0.6)
+    if direct:
+        spec = replace(program.input, coding=Coding.DIRECT, bits=3, signed=True)
+        program = replace(program, input=spec)
+    where = export_gateware(stored(program, tmp_path), tmp_path / "rtl", FirmwareOptions("ice40up5k"))
+    lint = ["verilator", "--lint-only", "-Wall", "--top-module", "snn_core", "snn_core.v"]
+    done = subprocess.run(lint, cwd=where, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
