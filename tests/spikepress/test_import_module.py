@@ -67,7 +67,7 @@ def test_the_command_writes_a_run_that_verifies_and_becomes_firmware(mine):
         (["mine:network", "--shape", "2,x"], "--shape: found '2,x'"),
         (
             ["mine:network", "--dt", "1e-3"],
-            "or --reset-timing for mine:network, expected none",
+            "for mine:network, expected none",
         ),
         (["theirs.nir", "--shape", "2,8,8"], "found --shape for theirs.nir"),
     ],
