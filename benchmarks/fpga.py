@@ -92,7 +92,7 @@ def row(name: str, model: str | Path, part: str, samples: int, data: str | None)
         told["simulated"] = simulate(folder, data=data, samples=samples).as_json()
         told["synthesised"] = synth(folder).as_json()
         core = read_gateware(folder).core
-        if not core.direct:
+        if not core.direct and len(core.segments) == len(core.stages) and not core.sizes["MAPPED"]:
             coded = encode_input(
                 samples_of_test(RunDirectory(folder), data, None).x[:CONTROLLED], core.program.input
             )

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.targets.verilog import Core, Memory, sources, width
+from exporter.targets.verilog import Core, sources
 from exporter.targets.verilog_blocks import Blocks
+from exporter.targets.verilog_memory import Memory, width
+from runtime.encodings import decode
 from runtime.engine import Engine
 from runtime.errors import UnsupportedError
 from runtime.program import n_neurons
@@ -25,18 +27,23 @@ A_NEURON = 6
 
 
 class Dense(Core):
-    """A network of spiking input as the sweep stores it."""
+    """A network of linear layers in a chain, of spiking input, as the sweep stores it."""
 
     @cached_property
     def memories(self) -> tuple[Memory, ...]:
         kept = tuple(m for m in super().memories if m.name in ("neurons", "membranes", "scores"))
-        words = np.concatenate([layer.weights.T.ravel() for layer in self.stages]).astype(np.int64) & 0xFF
+        words = np.concatenate([matrix.T.ravel() for matrix in self._matrices]).astype(np.int64) & 0xFF
         spikes = n_neurons(self.program.populations[0]) + self.sizes["NEURONS"]
         return (*kept, Memory("dense", words.size, 8, tuple(words.tolist())), Memory("spikes", spikes, 1))
 
     @property
+    def _matrices(self) -> list[NDArray[np.int32]]:
+        """The weights of each layer, (sources, neurons)."""
+        return [decode(self.program.tables[projection.table]) for projection in self.program.projections]
+
+    @property
     def styles(self) -> dict[str, str]:
-        lists = dict.fromkeys(("ptr", "weights", "queue", "currents"), "registers")
+        lists = dict.fromkeys(("ptr", "weights", "sources", "queue", "currents"), "registers")
         return lists | {memory.name: memory.style for memory in self.memories}
 
     @property
@@ -47,7 +54,7 @@ class Dense(Core):
     def clocks(self) -> int:
         """Of every sample beside the beats that carry its spikes: nothing depends on them."""
         sizes = self.sizes
-        sweep = sum(layer.weights.size + A_NEURON * layer.neurons for layer in self.stages)
+        sweep = sum(matrix.size for matrix in self._matrices) + A_NEURON * self.sizes["NEURONS"]
         return sizes["STEPS"] * (sweep + 1) + 2 * sizes["OUTPUTS"]
 
     def files(self) -> dict[str, str]:
@@ -70,17 +77,17 @@ class Dense(Core):
         for layer in self.stages[:-1]:
             firsts.append(at)
             at += layer.neurons
-        widest = max(len(layer.weights) for layer in self.stages)
+        sources_of = [len(matrix) for matrix in self._matrices]
         sizes = {
             "INPUTS": inputs,
             "WORDS": by_name["dense"].words,
             "WORD_BITS": width(by_name["dense"].words),
             "SPIKES": by_name["spikes"].words,
             "SPIKE_BITS": width(by_name["spikes"].words),
-            "SOURCE_BITS": width(widest),
+            "SOURCE_BITS": width(max(sources_of)),
         }
         lines = [f"localparam {name} = {value};" for name, value in sizes.items()]
-        lines += _function("sources_of", "SOURCE_BITS", [len(layer.weights) for layer in self.stages])
+        lines += _function("sources_of", "SOURCE_BITS", sources_of)
         lines += _function("first_source", "SPIKE_BITS-1", firsts)
         return "\n".join(lines) + "\n"
 

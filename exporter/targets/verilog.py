@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
-from operator import and_, or_
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from exporter.targets.c_source import render
+from exporter.targets.verilog_images import Images, places
 from exporter.targets.verilog_layers import (
     FIELDS,
     Layer,
-    Whole,
     clamp_text,
     layers_of,
     leak_text,
@@ -25,45 +24,13 @@ from exporter.targets.verilog_layers import (
     reset_text,
     unsupported,
 )
+from exporter.targets.verilog_lists import Lists, spike_lists
+from exporter.targets.verilog_memory import Memory, width
+from exporter.targets.verilog_segments import Segment
 from runtime.check import check_program
 from runtime.errors import UnsupportedError
 from runtime.program import Program, n_neurons
 from runtime.spec import Coding, Fire, Readout
-
-MOST_REGISTERS = 64
-"""Bits of a memory that registers hold."""
-
-
-@dataclass(frozen=True)
-class Memory:
-    """A memory of the core: its words, and their image where it has one."""
-
-    name: str
-    words: int
-    bits: int
-    image: tuple[int, ...] | None = None
-
-    @cached_property
-    def varying(self) -> int:
-        """Columns of bits that are not the same in every word: synthesis stores no others."""
-        if self.image is None:
-            return self.bits
-        mask = (1 << self.bits) - 1
-        words = [word & mask for word in self.image]
-        return (reduce(or_, words) & ~reduce(and_, words)).bit_count()
-
-    @property
-    def style(self) -> str:
-        """Where synthesis is told to keep it: few bits, and zeros, which are a constant, in registers."""
-        few = self.words * self.bits <= MOST_REGISTERS
-        zeros = self.image is not None and not any(self.image)
-        return "registers" if few or zeros else "block"
-
-    @property
-    def text(self) -> str:
-        """The image for ``$readmemh``."""
-        digits, mask = -(-self.bits // 4), (1 << self.bits) - 1
-        return "".join(f"{word & mask:0{digits}x}\n" for word in self.image or ())
 
 
 @dataclass(frozen=True)
@@ -74,53 +41,73 @@ class Core:
     stages: tuple[Layer, ...]
 
     @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """Those of all layers, in the order of a step."""
+        return tuple(one for layer in self.stages for one in layer.segments)
+
+    @cached_property
+    def images(self) -> Images:
+        return Images(self.stages)
+
+    @cached_property
+    def lists(self) -> Lists:
+        return spike_lists(self.stages)
+
+    @cached_property
     def sizes(self) -> dict[str, int]:
         """The constants of ``params.vh``, by name."""
-        inputs = n_neurons(self.program.populations[0])
-        widest = max(layer.neurons for layer in self.stages)
-        hidden = max((layer.neurons for layer in self.stages[:-1]), default=1)
-        neurons = sum(layer.neurons for layer in self.stages)
-        rows = sum(len(layer.weights) for layer in self.stages)
-        synapses = max(1, sum(int(np.count_nonzero(layer.weights)) for layer in self.stages))
-        steps, output = self.program.input.n_steps, self.stages[-1].neurons
+        images = self.images
+        inputs, steps = n_neurons(self.program.populations[0]), self.program.input.n_steps
+        read = max((self.stages[one.source].neurons for one in self.segments if one.source >= 0), default=1)
         membrane = max(layer.reach for layer in self.stages).bit_length() + 1
-        first = self.stages[0]
-        currents = first.neurons if self.direct else 1
-        currents_reach = max(-int(first.arriving.low.min()), int(first.arriving.high.max()))
-        summed = currents_reach.bit_length() + 1 if self.direct else 0
         digits = 1 + width(self.program.input.bits + 1) if self.direct else 0
+        counts = {
+            "LAYER": len(self.stages),
+            "SEGMENT": len(self.segments),
+            "LIST": len(self.lists.first),
+            "STEP": steps,
+            "INPUT": inputs,
+            "SPIKE": read,
+            "PLACE": max(layer.neurons for layer in self.stages),
+            "NEURON": sum(layer.neurons for layer in self.stages),
+            "OUTPUT": self.stages[-1].neurons,
+            "CURRENT": self.stages[0].neurons if self.direct else 1,
+            "QUEUE": self.lists.words,
+            "SOURCE": max(1, sum(len(one.row) for one in images.mapped)),
+            "SYNAPSE": images.synapses,
+        }
+        given = ("LAYER", "SEGMENT", "LIST", "STEP", "NEURON", "OUTPUT", "CURRENT", "SOURCE", "SYNAPSE")
         return {
-            "LAYERS": len(self.stages),
-            "STEPS": steps,
-            "NEURONS": neurons,
-            "OUTPUTS": output,
-            "POINTERS": rows + 1,
-            "SYNAPSES": synapses,
-            "QUEUE": 1 << width(hidden),
-            "LAYER_BITS": width(len(self.stages)),
-            "STEP_BITS": width(steps),
+            **{f"{name}S": counts[name] for name in given},
+            "QUEUE": self.lists.words,
+            "POINTERS": len(images.rows) + 1,
+            "TRACED": self.traced,
+            "MAPPED": int(bool(images.mapped)),
             "DIRECT": int(self.direct),
             "HELD": int(self.direct and self.program.input.constant),
-            "INPUT_BITS": width(inputs),
+            **{f"{name}_BITS": width(count) for name, count in counts.items()},
+            "ROW_BITS": width(len(images.rows) + 1),
+            "POINTER_BITS": width(images.synapses + 1),
             "DIGIT_BITS": max(digits, 1),
             "BEAT_BITS": width(inputs) + digits,
-            "CURRENTS": currents,
-            "CURRENT_BITS": width(currents),
-            "SUM_BITS": max(membrane, summed),
-            "EVENT_BITS": max(width(inputs), width(hidden)),
-            "QUEUE_BITS": width(hidden),
-            "PLACE_BITS": width(widest),
-            "OUTPUT_BITS": width(output),
-            "NEURON_BITS": width(neurons),
-            "ROW_BITS": width(rows + 1),
-            "POINTER_BITS": width(synapses + 1),
-            "SYNAPSE_BITS": width(synapses),
-            "INDEX_BITS": width(widest),
-            "WEIGHT_BITS": 8,
+            "EVENT_BITS": max(width(inputs), width(read)),
+            "SUM_BITS": max(membrane, self._bits_of_currents),
+            "Y_BITS": images.source_fields.get("y", 1),
+            "X_BITS": images.source_fields.get("x", 1),
+            "WEIGHT_BITS": images.synapse_fields["weight"],
+            "SYNAPSE_WORD_BITS": sum(images.synapse_fields.values()),
+            "SOURCE_WORD_BITS": sum(images.source_fields.values()),
             "MEMBRANE_BITS": membrane,
             "PARAMETER_BITS": max(1, sum(self.field_bits.values())),
             "SCORE_BITS": self._score_bits(membrane, steps),
         }
+
+    @property
+    def _bits_of_currents(self) -> int:
+        if not self.direct:
+            return 0
+        heard = self.segments[0].arriving
+        return max(-int(heard.low.min()), int(heard.high.max())).bit_length() + 1
 
     @property
     def direct(self) -> bool:
@@ -130,7 +117,7 @@ class Core:
     @property
     def shift(self) -> int:
         """From a direct input's sums to membranes."""
-        return self.stages[0].shift
+        return self.segments[0].shift
 
     def _score_bits(self, membrane: int, steps: int) -> int:
         match self.program.readout:
@@ -174,38 +161,85 @@ class Core:
     def layers(self) -> list[dict[str, Any]]:
         """Each layer's cases in the functions of ``params.vh``."""
         found: list[dict[str, Any]] = []
-        row = neuron = 0
-        for layer in self.stages:
+        neuron = 0
+        for stage, (layer, kept) in enumerate(zip(self.stages, self.lists.of, strict=True)):
             constants = {field: number(int(layer.values[field][0])) for field in FIELDS}
             found.append(
                 constants
                 | {
-                    "first_row": row,
                     "first_neuron": neuron,
                     "neurons": layer.neurons,
                     "fires": int(layer.neuron.fire is Fire.BINARY),
+                    "traced": int(layer.traced),
+                    "keeps": kept,
+                    "read": int(any(one.source == stage for one in self.segments)),
                     "leak": leak_text(layer.neuron),
                     "clamp": clamp_text(layer),
                     "reset_rule": reset_text(layer.neuron),
-                    "shift": layer.shift,
                 }
             )
-            row, neuron = row + len(layer.weights), neuron + layer.neurons
+            neuron += layer.neurons
         return found
+
+    @property
+    def segment_cases(self) -> list[dict[str, Any]]:
+        """Each segment's, the same."""
+        found: list[dict[str, Any]] = []
+        row = source = neuron = 0
+        for layer in self.stages:
+            for one in layer.segments:
+                found.append(
+                    {
+                        "first_row": row,
+                        "first_source": source,
+                        "first_neuron": neuron,
+                        "hears": 0 if one.source < 0 else self.lists.of[one.source],
+                        "mapped": int(one.mapped),
+                        "counted": int(one.counted),
+                        "height": one.bounds[0],
+                        "width": one.bounds[1],
+                        "closes": int(one is layer.segments[-1]),
+                        "shift": max(one.shift, 0),
+                    }
+                )
+                row += len(one.rows)
+                source += len(one.row) if one.mapped else 0
+            neuron += layer.neurons
+        return found
+
+    @property
+    def list_cases(self) -> list[dict[str, int]]:
+        """Each list's, the same."""
+        firsts = self.lists.first
+        ends = (*firsts[1:], self.lists.words)
+        return [{"first": first, "end": end} for first, end in zip(firsts, ends, strict=True)]
+
+    @property
+    def synapse_parts(self) -> dict[str, tuple[int, int]]:
+        """The highest and lowest bit of each part of a synapse."""
+        return places(self.images.synapse_fields)
+
+    @property
+    def source_parts(self) -> dict[str, tuple[int, int]]:
+        """The same of a source."""
+        return places(self.images.source_fields)
 
     @cached_property
     def memories(self) -> tuple[Memory, ...]:
-        sizes = self.sizes
-        record = sizes["WEIGHT_BITS"] + sizes["INDEX_BITS"]
-        membrane = sizes["MEMBRANE_BITS"]
-        pointers, synapses = self._lists()
+        sizes, images = self.sizes, self.images
         currents = (Memory("currents", sizes["CURRENTS"], sizes["SUM_BITS"]),) if self.direct else ()
+        mapped = (
+            (Memory("sources", sizes["SOURCES"], sizes["SOURCE_WORD_BITS"], images.source_words),)
+            if images.mapped
+            else ()
+        )
         return (
-            Memory("ptr", sizes["POINTERS"], sizes["POINTER_BITS"], pointers),
-            Memory("weights", sizes["SYNAPSES"], record, synapses),
+            Memory("ptr", sizes["POINTERS"], sizes["POINTER_BITS"], images.pointers),
+            Memory("weights", sizes["SYNAPSES"], sizes["SYNAPSE_WORD_BITS"], images.synapse_words),
             Memory("neurons", sizes["NEURONS"], sizes["PARAMETER_BITS"], self._parameter_words()),
-            Memory("membranes", sizes["NEURONS"], membrane),
-            Memory("queue", sizes["QUEUE"], sizes["QUEUE_BITS"]),
+            *mapped,
+            Memory("membranes", sizes["NEURONS"], sizes["MEMBRANE_BITS"]),
+            Memory("queue", sizes["QUEUE"], sizes["SPIKE_BITS"]),
             Memory("scores", sizes["OUTPUTS"], sizes["SCORE_BITS"]),
             *currents,
         )
@@ -213,19 +247,8 @@ class Core:
     @property
     def styles(self) -> dict[str, str]:
         """Of every memory of the core by name, also one that this network leaves out."""
-        return {"currents": "registers"} | {memory.name: memory.style for memory in self.memories}
-
-    def _lists(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Begin of every source's list and the end of the last; the synapses, list after list."""
-        index = self.sizes["INDEX_BITS"]
-        counts, words = [np.zeros(1, np.int64)], []
-        for layer in self.stages:
-            counts.append(np.count_nonzero(layer.weights, axis=1))
-            row, column = np.nonzero(layer.weights)
-            weight: Whole = layer.weights[row, column].astype(np.int64) & 0xFF
-            words.append(weight << index | column)
-        joined = np.concatenate(words)
-        return tuple(np.cumsum(np.concatenate(counts)).tolist()), tuple(joined.tolist()) or (0,)
+        left_out = dict.fromkeys(("currents", "sources"), "registers")
+        return left_out | {memory.name: memory.style for memory in self.memories}
 
     def _parameter_words(self) -> tuple[int, ...]:
         words = [0] * self.sizes["NEURONS"]
@@ -238,12 +261,18 @@ class Core:
         return tuple(words)
 
     @property
+    def traced(self) -> int:
+        """Neurons whose spikes and membranes the trace shows."""
+        return sum(layer.neurons for layer in self.stages if layer.traced)
+
+    @property
     def most_clocks(self) -> int:
         """No sample takes more clocks: each source gives at most one event a step, of direct input one for
         every second bit."""
         s = self.sizes
         digits = self.program.input.bits // 2 + 1
-        step = digits * (s["SYNAPSES"] + 2 * s["POINTERS"]) + s["NEURONS"] + 10 * s["LAYERS"]
+        lists = sum(int(one.lengths.sum()) + 4 * len(one.row) for one in self.segments)
+        step = digits * lists + s["NEURONS"] + 10 * (s["LAYERS"] + s["SEGMENTS"])
         return s["STEPS"] * step + 2 * s["OUTPUTS"]
 
     @property
@@ -256,18 +285,14 @@ class Core:
         return f"Network {shape}, {self.sizes['SYNAPSES']:,} synapses, {self.program.input.n_steps} steps."
 
 
-def width(count: int) -> int:
-    """Bits of an index below ``count``, at least one."""
-    return max(1, (count - 1).bit_length())
-
-
 def describe(program: Program) -> Core:
     """The core of a program; UnsupportedError names everything that it has no form for."""
     check_program(program)
     found = unsupported(program)
     if found:
         raise UnsupportedError(
-            f"fpga: found {', '.join(found)}, expected linear layers in a chain with spikes of one bit"
+            f"fpga: found {', '.join(found)}, expected layers that hear spikes of one bit, of this step"
+            " or, backward, of the one before"
         )
     return Core(program, layers_of(program))
 

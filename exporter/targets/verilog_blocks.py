@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from exporter.targets.verilog import Memory
+from exporter.targets.verilog_memory import Memory
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.targets.c_source import render
-from exporter.targets.verilog import Core, Memory, sources
+from exporter.targets.verilog import Core, sources
 from exporter.targets.verilog_beats import beats
 from exporter.targets.verilog_blocks import Blocks
 from exporter.targets.verilog_clocks import clocks, synops
+from exporter.targets.verilog_memory import Memory
 from runtime.engine import Engine
 from runtime.errors import DataError, UnsupportedError
 from runtime.trace import Trace
@@ -77,7 +78,7 @@ def check_fits(core: Core, device: str, blocks: Blocks) -> None:
 def _golden(core: Core, trace: Trace) -> Memory:
     """{spike, membrane} of every neuron of every step."""
     bits = core.sizes["MEMBRANE_BITS"]
-    names = [layer.name for layer in core.stages]
+    names = [layer.name for layer in core.stages if layer.traced]
     spikes = np.concatenate([trace.spikes[name][:, 0] for name in names], axis=1).astype(np.int64)
     membranes = np.concatenate([trace.membranes[name][:, 0] for name in names], axis=1).astype(np.int64)
     words = (spikes << bits) | (membranes & ((1 << bits) - 1))

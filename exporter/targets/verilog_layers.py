@@ -10,49 +10,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.ranges import Interval, Reach, reach
-from runtime.encodings import decode
+from exporter.targets.verilog_segments import Segment, gate, segment
 from runtime.parameters import per_neuron
-from runtime.program import LinearSynapses, NeuronPopulation, Program, Projection
-from runtime.spec import Coding, Fire, IntegerNeuron, Reset
+from runtime.program import GatePopulation, NeuronPopulation, Program, n_neurons
+from runtime.spec import Coding, Fire, IntegerNeuron, Leak, Reset, StateWidth
 
 FIELDS = ("threshold", "reset_by", "bias", "start")
 Whole = NDArray[np.int64]
 
 
+OR = IntegerNeuron(
+    leak=Leak(()),
+    fire=Fire.BINARY,
+    reset=Reset.VALUE,
+    width=StateWidth.INT16,
+    v_min=0,
+    v_max=1,
+    frac_bits=0,
+    threshold_q=(1,),
+    reset_q=(0,),
+    bias_q=(0,),
+    start_q=(0,),
+)
+"""A gate as a neuron: any event fires it, and nothing is left behind."""
+
+
 @dataclass(frozen=True)
 class Layer:
-    """A population of neurons and the one table that feeds it, (sources, neurons)."""
+    """A population of neurons and the segments of synapses that feed it."""
 
     name: str
     neuron: IntegerNeuron
-    weights: NDArray[np.int32]
-    bits: int
-    shift: int
+    segments: tuple[Segment, ...]
     values: dict[str, Whole]
     """``FIELDS``, one value a neuron."""
-    payload: int = 1
-    """The largest magnitude of what a source gives."""
-    signed: bool = False
-    """Whether it may be negative."""
+    traced: bool = True
+    """Whether the engine keeps what its neurons do: not of a gate."""
 
     @property
     def neurons(self) -> int:
-        return int(self.weights.shape[1])
-
-    @cached_property
-    def arriving(self) -> Interval:
-        """What the sum of a step can be, neuron by neuron, before its shift."""
-        weights = self.weights.astype(np.int64) * self.payload
-        positive, negative = weights.clip(min=0).sum(axis=0), weights.clip(max=0).sum(axis=0)
-        if self.signed:
-            return Interval(negative - positive, positive - negative)
-        return Interval(negative, positive)
+        return len(self.values["threshold"])
 
     @cached_property
     def proved(self) -> Reach:
         """What a membrane can be in runs of any length, whatever the input."""
-        found = self.arriving
-        return reach(self.neuron, Interval(shifted(found.low, self.shift), shifted(found.high, self.shift)))
+        low = sum((shifted(one.arriving.low, one.shift) for one in self.segments), np.zeros(1, np.int64))
+        high = sum((shifted(one.arriving.high, one.shift) for one in self.segments), np.zeros(1, np.int64))
+        return reach(self.neuron, Interval(low, high))
 
     @property
     def clamps(self) -> bool:
@@ -98,23 +102,21 @@ def unsupported(program: Program) -> list[str]:
 
 def layers_of(program: Program) -> tuple[Layer, ...]:
     """The layers of a supported program, in the order of a step."""
-    feeding = {projection.post: projection for projection in program.projections}
-    return tuple(
-        _layer(program, population, feeding[number])
-        for number, population in enumerate(program.populations)
-        if isinstance(population, NeuronPopulation)
-    )
+    return tuple(_layer(program, number) for number in range(1, len(program.populations)))
 
 
-def _layer(program: Program, population: NeuronPopulation, projection: Projection) -> Layer:
-    table, neuron = program.tables[projection.table], population.neuron
+def _layer(program: Program, number: int) -> Layer:
+    population = program.populations[number]
+    if isinstance(population, GatePopulation):
+        segments: tuple[Segment, ...] = (gate(program, population),)
+    else:
+        segments = tuple(segment(program, p) for p in program.projections if p.post == number)
+    neuron = population.neuron if isinstance(population, NeuronPopulation) else OR
     given = (neuron.threshold_q, neuron.reset_q, neuron.bias_q, neuron.start_q)
     values = [per_neuron(one, population.shape).astype(np.int64) for one in given]
-    named = dict(zip(FIELDS, values, strict=True))
-    heard = projection.pre == 0
-    payload = (1 << program.input.bits) - 1 if heard else 1
-    signed = heard and program.input.signed
-    return Layer(population.name, neuron, decode(table), table.bits, projection.shift, named, payload, signed)
+    assert len(values[0]) == n_neurons(population)
+    traced = isinstance(population, NeuronPopulation)
+    return Layer(population.name, neuron, segments, dict(zip(FIELDS, values, strict=True)), traced)
 
 
 def shifted(total: Whole, shift: int) -> Whole:
@@ -130,8 +132,11 @@ def _of_input(program: Program) -> Iterator[str]:
 
 def _of_populations(program: Program) -> Iterator[str]:
     for number, population in enumerate(program.populations[1:], 1):
+        if isinstance(population, GatePopulation):
+            if population.source == 0 and program.input.coding is Coding.DIRECT:
+                yield f"{population.name}: pooling of direct input"
+            continue
         if not isinstance(population, NeuronPopulation):
-            yield f"{population.name}: pooling of spikes"
             continue
         if population.pool is not None:
             yield f"{population.name}: pooling of currents"
@@ -139,26 +144,29 @@ def _of_populations(program: Program) -> Iterator[str]:
             yield f"{population.name}: graded spikes"
         if population.neuron.synaptic_leak is not None:
             yield f"{population.name}: a synaptic current"
-        arriving = [p for p in program.projections if p.post == number]
-        if len(arriving) != 1 or arriving[0].pre != number - 1:
-            yield f"{population.name}: sources other than the layer before it"
-    if program.output != len(program.populations) - 1:
+        if not any(p.post == number for p in program.projections):
+            yield f"{population.name}: no synapses"
+    last = program.populations[-1]
+    if program.output != len(program.populations) - 1 or not isinstance(last, NeuronPopulation):
         yield f"{program.populations[program.output].name}: an output that is not the last layer"
 
 
 def _of_projections(program: Program) -> Iterator[str]:
+    hearing = [p.post for p in program.projections if p.pre == 0]
+    hearing += [
+        number
+        for number, population in enumerate(program.populations)
+        if isinstance(population, GatePopulation) and population.source == 0
+    ]
+    if hearing != [1]:
+        yield f"{program.populations[0].name}: read {len(hearing)} times, not once and by the first layer"
     for projection in program.projections:
-        if not isinstance(projection.synapses, LinearSynapses):
-            yield f"{projection.name}: {type(projection.synapses).__name__.removesuffix('Synapses').lower()}"
-        if projection.pool is not None:
-            yield f"{projection.name}: pooling"
-        if projection.delay:
-            yield f"{projection.name}: a delay"
+        if projection.delay > 1 or (
+            projection.delay and (projection.pre < projection.post or projection.pre == 0)
+        ):
+            yield f"{projection.name}: a delay of {projection.delay}"
         if projection.shift < 0 and not (projection.pre == 0 and program.input.coding is Coding.DIRECT):
             yield f"{projection.name}: a rounding shift"
-        bits = program.tables[projection.table].bits
-        if bits > 8:
-            yield f"{projection.name}: weights of {bits} bits"
 
 
 def leak_text(neuron: IntegerNeuron) -> str:

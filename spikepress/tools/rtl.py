@@ -50,7 +50,7 @@ def outputs(files: Mapping[str, str], core: Core, coded: NDArray[np.integer], si
         for name, text in files.items():
             (where / name).write_text(text, encoding="utf-8")
         values = (_icarus if simulator == ICARUS else _cxxrtl)(where, core, stream)
-    each = 2 * steps * core.sizes["NEURONS"] + core.sizes["OUTPUTS"] + 2
+    each = 2 * steps * core.traced + core.sizes["OUTPUTS"] + 2
     if values.size != samples * each:
         raise ModelError(f"{simulator}: found {values.size} values, expected {samples * each}")
     return values.reshape(samples, each)
@@ -58,10 +58,10 @@ def outputs(files: Mapping[str, str], core: Core, coded: NDArray[np.integer], si
 
 def trace_of(core: Core, values: NDArray[np.int64]) -> Trace:
     """The trace in what the simulated core gives, (samples, values)."""
-    samples, steps, neurons = len(values), core.sizes["STEPS"], core.sizes["NEURONS"]
+    samples, steps, neurons = len(values), core.sizes["STEPS"], core.traced
     body = values[:, : 2 * steps * neurons].reshape(samples, steps, neurons, 2).swapaxes(0, 1)
     spikes, membranes, at = {}, {}, 0
-    for layer in core.stages:
+    for layer in (stage for stage in core.stages if stage.traced):
         part = body[:, :, at : at + layer.neurons].astype(np.int32)
         spikes[layer.name], membranes[layer.name] = part[..., 0].copy(), part[..., 1].copy()
         at += layer.neurons

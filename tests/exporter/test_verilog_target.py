@@ -6,17 +6,20 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from exporter.targets.c_arithmetic import terms
 from exporter.targets.c_source import write_files
-from exporter.targets.verilog import Memory, describe, sources
+from exporter.targets.verilog import describe, sources
 from exporter.targets.verilog_beats import beats
 from exporter.targets.verilog_blocks import EBR, KBIT_18, Blocks, blocks_of
 from exporter.targets.verilog_clocks import clocks
 from exporter.targets.verilog_folder import check_fits, folder
+from exporter.targets.verilog_memory import Memory
+from runtime.encodings import decode
 from runtime.engine import Engine
 from runtime.errors import DataError, UnsupportedError
 from runtime.program import Program, Window
@@ -32,14 +35,16 @@ def test_the_images_give_back_every_weight_of_every_list() -> None:
     begins = [int(line, 16) for line in files["ptr.mem"].split()]
     words = [int(line, 16) for line in files["weights.mem"].split()]
     assert begins[-1] == len(words) == core.sizes["SYNAPSES"]
-    row = 0
-    for layer in core.stages:
-        found = np.zeros_like(layer.weights)
-        for source in range(len(layer.weights)):
+    row, bits = 0, core.images.synapse_fields
+    for table in core.program.tables:
+        weights = decode(table)
+        found = np.zeros_like(weights)
+        for source in range(len(weights)):
             for word in words[begins[row] : begins[row + 1]]:
-                found[source, word & 7] = np.int8(np.uint8(word >> core.sizes["INDEX_BITS"]))
+                weight, sign = word >> bits["distance"], 1 << bits["weight"] - 1
+                found[source, word & 7] = (weight ^ sign) - sign
             row += 1
-        np.testing.assert_array_equal(found, layer.weights)
+        np.testing.assert_array_equal(found, weights)
 
 
 def test_the_beats_of_a_value_are_the_signed_digits_that_make_it() -> None:
@@ -62,12 +67,12 @@ def test_two_descriptions_give_the_same_files() -> None:
 
 def test_everything_without_a_form_in_the_core_is_named_at_once() -> None:
     build = Builder(np.random.default_rng(0), events((2, 6, 6)))
-    synapses = build.conv(0, 3)
-    first = build.neurons(synapses.out_shape)
-    build.convolve(0, first, synapses)
-    gate = build.gate(first, Window((2, 2), (2, 2)))
-    build.linear(gate, build.neurons((4,)))
-    with pytest.raises(UnsupportedError, match=r"p2: pooling of spikes.*s0: conv"):
+    first = build.pooled_neurons((2, 6, 6), Window((2, 2), (2, 2)))
+    build.convolve(0, first, build.conv(0, 2))
+    second = build.neurons((4,))
+    build.linear(first, second, delay=1)
+    build.linear(0, second)
+    with pytest.raises(UnsupportedError, match=r"p1: pooling of currents.*read 2 times.*s1: a delay of 1"):
         describe(build.program())
     counts = replace(mlp(), input=replace(mlp().input, bits=4))
     with pytest.raises(UnsupportedError, match="events input of 4 bits"):
@@ -146,12 +151,9 @@ def test_a_sample_of_another_shape_is_refused() -> None:
 
 def net(case: str) -> Program:
     """Nets that use each rule of the core, two layers each."""
-    if case == "many layers":
-        return mlp((9, 12, 3, 8, 5), density=0.5)
-    if case == "wide layer":
-        return mlp((5, 300, 3), density=0.5)
-    if case == "empty lists":
-        return mlp((30, 8, 4), density=0.05)
+    sizes = {"many layers": (9, 12, 3, 8, 5), "wide layer": (5, 300, 3), "empty lists": (30, 8, 4)}
+    if case in sizes:
+        return mlp(sizes[case], density=0.05 if case == "empty lists" else 0.5)
     if case == "membranes":
         build = Builder(np.random.default_rng(1), events((7,)))
         build.linear(0, build.neurons((9,)))
@@ -159,6 +161,8 @@ def net(case: str) -> Program:
         return build.program(Readout.MEMBRANE_MAX)
     if case.startswith("direct"):
         return direct(case)
+    if case in SHARED:
+        return shared(case)
     hidden = {
         "own thresholds": {"threshold_q": tuple(range(5, 14)), "reset_q": tuple(range(5, 14))},
         "clamps": {"v_min": -6, "v_max": 9, "threshold_q": (8,), "leak": Leak((2, 4))},
@@ -171,18 +175,94 @@ def net(case: str) -> Program:
     return build.program(Readout.MEMBRANE_SUM)
 
 
+def shared(case: str) -> Program:
+    """Nets whose sources share lists, and nets with more than a chain."""
+    build = Builder(np.random.default_rng(7), events((2, 7, 6)), density=0.6)
+    if case.startswith("convolution"):
+        options: dict[str, Any] = {
+            "convolution": {},
+            "convolution with strides": {"stride": (2, 3), "padding": (2, 0)},
+            "convolution with dilation": {"dilation": (2, 1), "padding": (0, 2), "kernel": (2, 3)},
+            "convolution in groups": {"groups": 2, "stride": (1, 2)},
+            "convolution after pooling": {"pool": Window((2, 2), (2, 2))},
+        }[case]
+        synapses = build.conv(0, 4, **options)
+        build.convolve(0, build.neurons(synapses.out_shape), synapses, pool=options.get("pool"))
+        deeper = build.conv(1, 3)
+        build.convolve(1, build.neurons(deeper.out_shape), deeper)
+        build.linear(2, build.neurons((3,)))
+        return build.program()
+    if case.startswith("gate"):
+        window = Window((3, 2), (2, 2), (1, 1)) if "padded" in case else Window((2, 2), (2, 2))
+        gate = build.gate(0, window)
+        synapses = build.conv(gate, 3)
+        first = build.neurons(synapses.out_shape)
+        build.convolve(gate, first, synapses)
+        build.linear(build.gate(first, window), build.neurons((3,)))
+        return build.program()
+    if case == "pooled linear":
+        build.linear(0, build.neurons((5,)), pool=Window((2, 2), (2, 2)))
+        build.linear(1, build.neurons((3,)))
+        return build.program()
+    first = build.neurons((9,))
+    build.linear(0, first)
+    if case == "recurrent":
+        build.linear(first, first, delay=1, shift=1)
+        build.diagonal(first, first, delay=1)
+    if case == "recurrent over layers":
+        second = build.neurons((5,))
+        build.linear(first, second)
+        build.linear(second, first, delay=1)
+    if case == "recurrent output":
+        last = build.neurons((3,))
+        build.linear(first, last)
+        build.linear(last, last, delay=1)
+        return build.program()
+    if case == "residual":
+        second, third = build.neurons((9,)), build.neurons((9,))
+        build.linear(first, second)
+        build.linear(second, third)
+        build.diagonal(first, third, shift=2)
+    build.linear(len(build.populations) - 1, build.neurons((3,)))
+    return build.program()
+
+
 def direct(case: str) -> Program:
     """Values in place of spikes: held for a sample or new in each step, rounded or not, signed or not."""
     held, shift = "held" in case, -5 if "rounded" in case else 1
     bits = 1 if "one bit" in case else 8
     spec = InputSpec((11,), Coding.DIRECT, 5, bits=bits, signed="signed" in case, constant=held)
     build = Builder(np.random.default_rng(5), spec, density=0.7)
-    build.linear(0, build.neurons((9,), neuron(threshold_q=(30,), reset_q=(30,))), shift=shift)
+    hidden = neuron(threshold_q=(30,), reset_q=(30,))
+    if "kernels" in case:
+        build = Builder(np.random.default_rng(5), replace(spec, shape=(1, 5, 6)), density=0.7)
+        synapses = build.conv(0, 3, stride=(2, 1))
+        build.convolve(0, build.neurons(synapses.out_shape, hidden), synapses, shift=shift)
+        build.linear(1, 1, delay=1)
+    else:
+        build.linear(0, build.neurons((9,), hidden), shift=shift)
     build.linear(1, build.neurons((3,)))
     return build.program()
 
 
+SHARED = (
+    "convolution",
+    "convolution with strides",
+    "convolution with dilation",
+    "convolution in groups",
+    "convolution after pooling",
+    "gate",
+    "gate, padded",
+    "pooled linear",
+    "recurrent",
+    "recurrent over layers",
+    "recurrent output",
+    "residual",
+)
 CASES = (
+    *SHARED,
+    "direct kernels held rounded",
+    "direct kernels signed",
     "direct held rounded",
     "direct held signed",
     "direct signed rounded",
@@ -222,7 +302,7 @@ def test_the_test_bench_fails_when_one_weight_differs(tmp_path: Path) -> None:
     sample = np.ones((6, 6), np.int32)
     files = folder(describe(program), "ice40up5k", UP5K, sample)
     first, rest = files["weights.mem"].split("\n", 1)
-    write_files({**files, "weights.mem": f"{int(first, 16) ^ 0x100:03x}\n{rest}"}, tmp_path)
+    write_files({**files, "weights.mem": f"{int(first, 16) ^ 0x10:02x}\n{rest}"}, tmp_path)
     assert _bench(tmp_path)[-1].startswith("FAIL: ")
 
 

