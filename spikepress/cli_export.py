@@ -33,6 +33,7 @@ def export(
     ] = None,
     device: Annotated[str | None, typer.Option(help="For c and fpga: the device to write for.")] = None,
     name: Annotated[str, typer.Option(help="For c: what every symbol begins with.")] = "snn",
+    lanes: Annotated[int, typer.Option(help="For fpga: synapses added in a clock: 1, 2, 4 or 8.")] = 1,
     dt: Annotated[float, typer.Option(help="For nir: one step, in the unit of its time constants.")] = 1e-4,
     lossy: Annotated[
         bool, typer.Option("--lossy", help="For nir: also what NIR has no words for; says what is lost.")
@@ -55,7 +56,7 @@ def export(
         raise ConfigError("export: found --data without --lossy, expected both or neither")
     if lossy and "nir" not in targets:
         raise ConfigError("export: found --lossy without --target nir, expected both or neither")
-    firmware = None if device is None else FirmwareOptions(device, name)
+    firmware = None if device is None else FirmwareOptions(device, name, lanes=lanes)
     written = run_export(
         model,
         targets=targets,

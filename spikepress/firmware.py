@@ -32,6 +32,8 @@ class FirmwareOptions:
     name: str = "snn"
     layout: str | None = None
     device_file: Path | None = None
+    lanes: int = 1
+    """Synaptic operations that an FPGA core does in a clock."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ def export_firmware(model: str | Path, output: str | Path, options: FirmwareOpti
     from runtime import container
     from spikepress.card import program_path
 
+    if options.lanes != 1:
+        raise ConfigError(f"export --lanes: found {options.lanes} for target c, expected none: fpga has them")
     path = program_path(model)
     program = laid_out(container.read(path), options.layout)
     board = board_of(device(options.device, options.device_file))

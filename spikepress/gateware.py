@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from exporter.targets.verilog_blocks import Blocks
 
 CORE = "snn_core.v"
+MOST_GAP_BITS = 32
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def export_gateware(model: str | Path, output: str | Path, options: FirmwareOpti
     """
     from exporter.targets import spk
     from exporter.targets.c_source import write_files
-    from exporter.targets.verilog import describe
+    from exporter.targets.verilog_fit import fitted
     from exporter.targets.verilog_folder import check_fits, folder
     from runtime import container
     from spikepress.card import program_path
@@ -47,7 +48,7 @@ def export_gateware(model: str | Path, output: str | Path, options: FirmwareOpti
     path = program_path(model)
     program = container.read(path)
     blocks = device_blocks(device(options.device, options.device_file))
-    core = describe(program)
+    core = fitted(program, blocks, options.lanes)
     check_fits(core, options.device, blocks)
     where = Path(output)
     write_files(folder(core, options.device, blocks, first_sample(program, path.parent)), where)
@@ -81,7 +82,13 @@ def read_gateware(path: str | Path) -> Gateware:
             raise DataError(
                 f"gateware {where}: found no {name}, expected a folder from `spikepress export --target fpga`"
             )
-    core = describe(container.read(where / PROGRAM))
+    told = read_json(where / REPORT)
+    form = [told.get(name) for name in ("lanes", "gap_bits")]
+    if not all(isinstance(value, int) and 0 <= value < MOST_GAP_BITS for value in form):
+        raise DataError(
+            f"gateware {where}: found {REPORT} with lanes, gap_bits {form}, expected whole numbers"
+        )
+    core = describe(container.read(where / PROGRAM), *(int(str(value)) for value in form))
     names = [f for f in where.iterdir() if f.suffix in (".v", ".vh", ".mem")]
     files = {f.name: f.read_text(encoding="utf-8") for f in sorted(names)}
-    return Gateware(where, str(read_json(where / REPORT).get("device")), core, files)
+    return Gateware(where, str(told.get("device")), core, files)

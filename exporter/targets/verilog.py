@@ -5,8 +5,8 @@ The core is one file for all networks; ``params.vh`` and the images make it this
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,9 +28,11 @@ from exporter.targets.verilog_lists import Lists, spike_lists
 from exporter.targets.verilog_memory import Memory, width
 from exporter.targets.verilog_segments import Segment
 from runtime.check import check_program
-from runtime.errors import UnsupportedError
+from runtime.errors import ConfigError, UnsupportedError
 from runtime.program import Program, n_neurons
 from runtime.spec import Coding, Fire, Readout
+
+LANES = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Core:
 
     program: Program
     stages: tuple[Layer, ...]
+    lanes: int = 1
+    gap_bits: int = 0
+    """Of the distance of a synapse to the one before it in its list; 0: a synapse names its target."""
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
@@ -47,7 +52,7 @@ class Core:
 
     @cached_property
     def images(self) -> Images:
-        return Images(self.stages)
+        return Images(self.stages, self.lanes, self.gap_bits)
 
     @cached_property
     def lists(self) -> Lists:
@@ -71,23 +76,38 @@ class Core:
             "PLACE": max(layer.neurons for layer in self.stages),
             "NEURON": sum(layer.neurons for layer in self.stages),
             "OUTPUT": self.stages[-1].neurons,
-            "CURRENT": self.stages[0].neurons if self.direct else 1,
+            "CURRENT": -(-self.stages[0].neurons // self.lanes) if self.direct else 1,
             "QUEUE": self.lists.words,
             "SOURCE": max(1, sum(len(one.row) for one in images.mapped)),
-            "SYNAPSE": images.synapses,
+            "SYNAPSE": max(1, images.pointers[-1]),
+            "CELL": images.cells,
+            "LANE": self.lanes,
         }
-        given = ("LAYER", "SEGMENT", "LIST", "STEP", "NEURON", "OUTPUT", "CURRENT", "SOURCE", "SYNAPSE")
+        given = (
+            "LAYER",
+            "SEGMENT",
+            "LIST",
+            "STEP",
+            "NEURON",
+            "OUTPUT",
+            "CURRENT",
+            "SOURCE",
+            "SYNAPSE",
+            "CELL",
+            "LANE",
+        )
         return {
             **{f"{name}S": counts[name] for name in given},
             "QUEUE": self.lists.words,
             "POINTERS": len(images.rows) + 1,
             "TRACED": self.traced,
             "MAPPED": int(bool(images.mapped)),
+            "GAPS": int(bool(self.gap_bits)),
             "DIRECT": int(self.direct),
             "HELD": int(self.direct and self.program.input.constant),
             **{f"{name}_BITS": width(count) for name, count in counts.items()},
             "ROW_BITS": width(len(images.rows) + 1),
-            "POINTER_BITS": width(images.synapses + 1),
+            "POINTER_BITS": width(images.pointers[-1] + 1),
             "DIGIT_BITS": max(digits, 1),
             "BEAT_BITS": width(inputs) + digits,
             "EVENT_BITS": max(width(inputs), width(read)),
@@ -185,14 +205,14 @@ class Core:
     def segment_cases(self) -> list[dict[str, Any]]:
         """Each segment's, the same."""
         found: list[dict[str, Any]] = []
-        row = source = neuron = 0
+        row = source = cell = 0
         for layer in self.stages:
             for one in layer.segments:
                 found.append(
                     {
                         "first_row": row,
                         "first_source": source,
-                        "first_neuron": neuron,
+                        "first_cell": cell,
                         "hears": 0 if one.source < 0 else self.lists.of[one.source],
                         "mapped": int(one.mapped),
                         "counted": int(one.counted),
@@ -204,7 +224,7 @@ class Core:
                 )
                 row += len(one.rows)
                 source += len(one.row) if one.mapped else 0
-            neuron += layer.neurons
+            cell += -(-layer.neurons // self.lanes)
         return found
 
     @property
@@ -228,6 +248,7 @@ class Core:
     def memories(self) -> tuple[Memory, ...]:
         sizes, images = self.sizes, self.images
         currents = (Memory("currents", sizes["CURRENTS"], sizes["SUM_BITS"]),) if self.direct else ()
+        of_lanes = (Memory("membranes", sizes["CELLS"], sizes["MEMBRANE_BITS"]), *currents)
         mapped = (
             (Memory("sources", sizes["SOURCES"], sizes["SOURCE_WORD_BITS"], images.source_words),)
             if images.mapped
@@ -235,13 +256,14 @@ class Core:
         )
         return (
             Memory("ptr", sizes["POINTERS"], sizes["POINTER_BITS"], images.pointers),
-            Memory("weights", sizes["SYNAPSES"], sizes["SYNAPSE_WORD_BITS"], images.synapse_words),
+            Memory(
+                "weights", sizes["SYNAPSES"], self.lanes * sizes["SYNAPSE_WORD_BITS"], images.synapse_words
+            ),
             Memory("neurons", sizes["NEURONS"], sizes["PARAMETER_BITS"], self._parameter_words()),
             *mapped,
-            Memory("membranes", sizes["NEURONS"], sizes["MEMBRANE_BITS"]),
             Memory("queue", sizes["QUEUE"], sizes["SPIKE_BITS"]),
             Memory("scores", sizes["OUTPUTS"], sizes["SCORE_BITS"]),
-            *currents,
+            *of_lanes * self.lanes,
         )
 
     @property
@@ -259,6 +281,11 @@ class Core:
                 words[neuron] |= (value & ((1 << bits) - 1)) << at
             at += bits
         return tuple(words)
+
+    @property
+    def synapses(self) -> int:
+        """Weights other than zero, kernels once."""
+        return sum(int(np.count_nonzero(row.weights)) for row in self.images.rows)
 
     @property
     def traced(self) -> int:
@@ -282,11 +309,15 @@ class Core:
     @property
     def sentence(self) -> str:
         shape = "-".join(str(n_neurons(p)) for p in self.program.populations)
-        return f"Network {shape}, {self.sizes['SYNAPSES']:,} synapses, {self.program.input.n_steps} steps."
+        return f"Network {shape}, {self.synapses:,} synapses, {self.program.input.n_steps} steps."
 
 
-def describe(program: Program) -> Core:
-    """The core of a program; UnsupportedError names everything that it has no form for."""
+def describe(program: Program, lanes: int = 1, gap_bits: int = 0) -> Core:
+    """The core of a program; UnsupportedError names everything that it has no form for.
+
+    ``lanes`` adds as many synapses a clock, a power of two; ``gap_bits`` stores of each target the distance
+    to the one before. Neither goes with sources that share lists, nor one with the other.
+    """
     check_program(program)
     found = unsupported(program)
     if found:
@@ -294,7 +325,30 @@ def describe(program: Program) -> Core:
             f"fpga: found {', '.join(found)}, expected layers that hear spikes of one bit, of this step"
             " or, backward, of the one before"
         )
-    return Core(program, layers_of(program))
+    stages = layers_of(program)
+    if lanes == 1 and not gap_bits:
+        return Core(program, stages)
+    if lanes not in LANES or (lanes > 1 and gap_bits):
+        known = ", ".join(map(str, LANES))
+        raise ConfigError(f"fpga: found {lanes} lanes, expected one of {known}, without gaps")
+    if shares_lists(stages):
+        raise UnsupportedError(
+            "fpga: found convolution or pooling with lanes or gaps, expected linear layers"
+        )
+    laid = tuple(
+        replace(layer, segments=tuple(_laid(one, lanes, gap_bits) for one in layer.segments))
+        for layer in stages
+    )
+    return Core(program, laid, lanes, gap_bits)
+
+
+def shares_lists(stages: Sequence[Layer]) -> bool:
+    """Whether sources share lists: of kernels, or of a window."""
+    return any(one.mapped for layer in stages for one in layer.segments)
+
+
+def _laid(one: Segment, lanes: int, gap_bits: int) -> Segment:
+    return replace(one, lanes=lanes) if lanes > 1 else one.stepped(gap_bits)
 
 
 def sources(core: Core) -> Mapping[str, str]:

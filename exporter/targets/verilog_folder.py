@@ -51,7 +51,9 @@ def report(core: Core, device: str, blocks: Blocks) -> Mapping[str, Any]:
     """What is known before synthesis: sizes exactly, blocks of memory in closed form."""
     return {
         "device": device,
-        "synapses": core.sizes["SYNAPSES"],
+        "lanes": core.lanes,
+        "gap_bits": core.gap_bits,
+        "synapses": core.synapses,
         "neurons": core.sizes["NEURONS"],
         "membrane_bits": core.sizes["MEMBRANE_BITS"],
         "memories": [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 
 import numpy as np
 
@@ -17,24 +18,28 @@ Words = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Images:
-    """Of the layers of a core. ``synapse_fields`` and ``source_fields`` give the bits of each field of a
-    word, the highest first."""
+    """Of the layers of a core. A word of the lists has a synapse for each of ``lanes``; with ``gap_bits`` it
+    says how far that is from the one before. ``synapse_fields`` and ``source_fields`` give the bits of
+    each field of a word, the highest first."""
 
     stages: Sequence[Layer]
+    lanes: int = 1
+    gap_bits: int = 0
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         return tuple(row for one in self._segments for row in one.rows)
 
     @cached_property
-    def synapses(self) -> int:
-        return max(1, sum(len(row.weights) for row in self.rows))
-
-    @property
     def pointers(self) -> Words:
         """Begin of every row's list, and the end of the last."""
-        counts = [0, *(len(row.weights) for row in self.rows)]
+        counts = [0, *(one.words(row) for one in self._segments for row in one.rows)]
         return tuple(np.cumsum(counts).tolist())
+
+    @property
+    def cells(self) -> int:
+        """Neurons of a lane."""
+        return sum(-(-layer.neurons // self.lanes) for layer in self.stages)
 
     @cached_property
     def synapse_fields(self) -> dict[str, int]:
@@ -44,17 +49,25 @@ class Images:
             return fields | {
                 "up": width(int(self._joined("up").max()) + 1),
                 "left": width(int(self._joined("left").max()) + 1),
-                "distance": self._neuron_bits,
+                "distance": width(self.cells),
             }
-        return fields | {"distance": width(max(layer.neurons for layer in self.stages))}
+        return fields | {"distance": self.gap_bits or width(-(-self._widest // self.lanes))}
 
     @property
     def synapse_words(self) -> Words:
-        parts = {
-            name: self._joined(f"{name}s" if name in ("weight", "distance") else name)
-            for name in self.synapse_fields
-        }
-        return packed(parts, self.synapse_fields)
+        """The words of all lists, lane 0 lowest."""
+        bits = sum(self.synapse_fields.values())
+        found: list[int] = []
+        for row in self.rows:
+            lane = row.distances % self.lanes
+            distances = np.diff(row.distances, prepend=0) if self.gap_bits else row.distances // self.lanes
+            parts = {"weight": row.weights, "up": row.up, "left": row.left, "distance": distances}
+            words = packed(parts, self.synapse_fields)
+            turns: list[list[int]] = [[] for _ in range(self.lanes)]
+            for word, own in zip(words, lane.tolist(), strict=True):
+                turns[own].append(word << bits * own)
+            found += [sum(at) for at in zip_longest(*turns, fillvalue=0)]
+        return tuple(found) or (0,)
 
     @cached_property
     def mapped(self) -> tuple[Segment, ...]:
@@ -66,7 +79,7 @@ class Images:
         if not self.mapped:
             return {"none": 1}
         y, x = (self._bits_of_axis(axis) for axis in (0, 1))
-        return {"row": width(len(self.rows) + 1), "origin": self._neuron_bits, "y": y, "x": x}
+        return {"row": width(len(self.rows) + 1), "origin": width(self.cells), "y": y, "x": x}
 
     @property
     def source_words(self) -> Words:
@@ -87,8 +100,8 @@ class Images:
         return tuple(one for layer in self.stages for one in layer.segments)
 
     @property
-    def _neuron_bits(self) -> int:
-        return width(sum(layer.neurons for layer in self.stages))
+    def _widest(self) -> int:
+        return max(layer.neurons for layer in self.stages)
 
     def _joined(self, part: str) -> Whole:
         found: Whole = np.concatenate([getattr(row, part) for row in self.rows])

@@ -59,6 +59,8 @@ class Segment:
     """The largest magnitude of what a source gives."""
     signed: bool = False
     """Whether it may be negative."""
+    lanes: int = 1
+    """Synapses of one list that are added at once: those of neurons in different lanes, which take turns."""
     counted: bool = True
     """Whether its synapses are synaptic operations: a gate's are not."""
 
@@ -70,16 +72,19 @@ class Segment:
 
     @cached_property
     def lengths(self) -> Whole:
-        """Synapses in the list of each source."""
-        found: Whole = np.array([len(row.weights) for row in self.rows], np.int64)[self.row]
+        """Words in the list of each source: with lanes, the synapses of its longest."""
+        found: Whole = np.array([self.words(row) for row in self.rows], np.int64)[self.row]
         return found
+
+    def words(self, row: Row) -> int:
+        return int(np.bincount(row.distances % self.lanes).max(initial=0))
 
     @cached_property
     def reached(self) -> Whole:
-        """Those of them that have a target."""
+        """Synapses that have a target, of each source."""
         found = np.zeros(len(self.row), np.int64)
-        for sources, _, _, inside in self.landings():
-            found[sources] = inside.sum(axis=1)
+        for sources, weights, _, inside in self.landings():
+            found[sources] = (inside & (weights != 0)).sum(axis=1)
         return found
 
     @cached_property
@@ -93,6 +98,10 @@ class Segment:
         if self.signed:
             return Interval(negative - positive, positive - negative)
         return Interval(negative, positive)
+
+    def stepped(self, gap_bits: int) -> Segment:
+        """The same with synapses of weight 0, so that no distance to the one before takes more bits."""
+        return replace(self, rows=tuple(_stepped(row, (1 << gap_bits) - 1) for row in self.rows))
 
     def landings(self) -> Iterator[tuple[Whole, Whole, Whole, NDArray[np.bool_]]]:
         """Of each row: the sources that share it, its weights, their targets and whether those exist,
@@ -161,11 +170,17 @@ def _linear(matrix: Whole) -> Segment:
 
 
 def _diagonal(weights: Whole, neurons: int) -> Segment:
+    """Of weights for each neuron a row for each; of weights for each channel a row for all its neurons."""
+    own = len(weights) == neurons
     here = np.zeros(1, np.int64)
-    rows = [Row(weights[[i]], here, here, here) if weights[i] else _NOTHING for i in range(len(weights))]
+    rows = [
+        Row(weights[[i]], here + i if own else here, here, here) if weights[i] else _NOTHING
+        for i in range(len(weights))
+    ]
     zeros = np.zeros(neurons, np.int64)
     row = np.repeat(np.arange(len(weights)), neurons // len(weights))
-    return Segment(0, tuple(rows), row, np.arange(neurons), zeros, zeros, (1, 1), neurons)
+    origin = zeros if own else np.arange(neurons)
+    return Segment(0, tuple(rows), row, origin, zeros, zeros, (1, 1), neurons)
 
 
 def _convolution(matrix: Whole, synapses: ConvSynapses) -> Segment:
@@ -215,6 +230,18 @@ def _pooled(found: Segment, place: Whole) -> Segment:
     row = np.where(outside, len(found.rows), found.row[at])
     rows = (*found.rows, _NOTHING) if outside.any() else found.rows
     return replace(found, rows=rows, row=row, origin=found.origin[at], y=found.y[at], x=found.x[at])
+
+
+def _stepped(row: Row, most: int) -> Row:
+    gaps = np.diff(row.distances, prepend=0)
+    between = (gaps.clip(min=1) - 1) // most
+    last = np.cumsum(between + 1) - 1
+    weights = np.zeros(len(row.weights) + int(between.sum()), np.int64)
+    weights[last] = row.weights
+    steps = np.full(len(weights), most, np.int64)
+    steps[last] = gaps - between * most
+    none = np.zeros(len(weights), np.int64)
+    return Row(weights, np.cumsum(steps), none, none)
 
 
 _NONE = np.zeros(0, np.int64)

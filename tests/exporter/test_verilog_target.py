@@ -16,14 +16,16 @@ from exporter.targets.c_source import write_files
 from exporter.targets.verilog import describe, sources
 from exporter.targets.verilog_beats import beats
 from exporter.targets.verilog_blocks import EBR, KBIT_18, Blocks, blocks_of
-from exporter.targets.verilog_clocks import clocks
+from exporter.targets.verilog_clocks import clocks, synops
 from exporter.targets.verilog_folder import check_fits, folder
 from exporter.targets.verilog_memory import Memory
 from runtime.encodings import decode
 from runtime.engine import Engine
-from runtime.errors import DataError, UnsupportedError
+from runtime.errors import ConfigError, DataError, UnsupportedError
 from runtime.program import Program, Window
 from runtime.spec import Coding, InputSpec, Leak, Readout, Reset
+from spikepress.exactness import compare
+from spikepress.tools.rtl import outputs, trace_of
 from tests.builders.programs import Builder, events, mlp, neuron, random_input, silent
 
 UP5K = blocks_of("ice40up5k", 30 << 12)
@@ -277,6 +279,34 @@ CASES = (
     "reset to value",
     "no leak",
 )
+
+
+LAID = [("many layers", 4, 0), ("wide layer", 2, 0), ("recurrent", 8, 0), ("direct held signed", 4, 0)]
+LAID += [("wide layer", 1, 3), ("empty lists", 1, 1), ("residual", 1, 2), ("direct", 1, 2)]
+
+
+@pytest.mark.parametrize(("case", "lanes", "gap_bits"), LAID)
+def test_lanes_and_gaps_change_no_value(case: str, lanes: int, gap_bits: int, tmp_path: Path) -> None:
+    if shutil.which("iverilog") is None:
+        pytest.skip("iverilog is not installed: apt-get install iverilog")
+    program = net(case)
+    core, sample = describe(program, lanes, gap_bits), random_input(program, 3, seed=3)
+    trace = Engine(program).run(sample, trace=True).trace
+    assert trace is not None
+    found = outputs(sources(core), core, sample, "iverilog")
+    leg = compare("rtl", trace, trace_of(core, found))
+    assert (leg.differing_spikes, leg.differing_membranes, leg.differing_predictions) == (0, 0, 0)
+    np.testing.assert_array_equal(found[:, -2], clocks(core, sample, trace))
+    np.testing.assert_array_equal(found[:, -1], synops(describe(program), sample, trace))
+
+
+def test_lanes_and_gaps_do_not_go_with_each_other_nor_with_shared_lists() -> None:
+    with pytest.raises(ConfigError, match="found 4 lanes, expected one of 1, 2, 4, 8, without gaps"):
+        describe(mlp(), 4, 3)
+    with pytest.raises(ConfigError, match="found 3 lanes"):
+        describe(mlp(), 3)
+    with pytest.raises(UnsupportedError, match="found convolution or pooling with lanes"):
+        describe(shared("convolution"), 2)
 
 
 @pytest.mark.parametrize("case", CASES)

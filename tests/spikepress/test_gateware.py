@@ -14,18 +14,22 @@ import pytest
 from typer.testing import CliRunner
 
 from exporter.targets import spk
+from exporter.targets.verilog import describe
+from exporter.targets.verilog_blocks import blocks_of
 from runtime.engine import Engine
 from runtime.errors import ConfigError, DataError, ModelError, UnsupportedError
 from runtime.program import Program, Window
 from runtime.spec import Coding
 from spikepress.cli import app
-from spikepress.firmware import FirmwareOptions
+from spikepress.firmware import FirmwareOptions, export_firmware
 from spikepress.gateware import export_gateware, read_gateware
 from spikepress.pipeline import export
 from spikepress.simulation import Simulation, simulate
 from spikepress.tools import rtl
 from spikepress.verification import verify
 from tests.builders.programs import Builder, events, mlp, random_input
+
+UP5K = blocks_of("ice40up5k", 30 << 12)
 
 
 def stored(program: Program, folder: Path) -> Path:
@@ -52,7 +56,7 @@ def test_the_command_writes_a_folder_that_reads_back_as_the_same_network(tmp_pat
     found = read_gateware(where)
     assert found.device == "ice40up5k"
     told = json.loads((where / "report.json").read_text(encoding="utf-8"))
-    assert told["synapses"] == found.core.sizes["SYNAPSES"] > 0
+    assert told["synapses"] == found.core.synapses > 0
     assert told["blocks_estimated"] == sum(m["blocks_estimated"] for m in told["memories"]) <= 30
     assert {"snn_core.v", "params.vh", "ptr.mem", "weights.mem", "bench.v", "golden.mem"} <= set(found.files)
 
@@ -75,12 +79,52 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
         read_gateware(tmp_path)
 
 
-def written(program: Program, folder: Path) -> Path:
+def test_lists_hold_gaps_where_that_takes_fewer_blocks(tmp_path: Path) -> None:
+    """Weights of four bits, one in ten of 100 x 128 not zero: a gap of five bits, a target of seven."""
+    rng = np.random.default_rng(0)
+    build = Builder(rng, events((100,)), bits=4, density=0.1)
+    build.linear(0, build.neurons((128,)))
+    build.linear(1, build.neurons((4,)))
+    where = written(build.program(), tmp_path)
+    core = read_gateware(where).core
+    assert 0 < core.gap_bits < 7
+    plain = describe(core.program)
+    assert UP5K.total(core.memories) < UP5K.total(plain.memories)
+    need_icarus()
+    found = simulated(where, "iverilog")
+    assert (found.mismatches, found.off_formula, found.accuracy) == (0, 0, 1.0)
+
+
+def test_lanes_are_an_option_of_a_core_and_shorten_its_work(tmp_path: Path) -> None:
+    program = mlp((40, 30, 20, 10), density=0.5)
+    with pytest.raises(ConfigError, match="export --lanes: found 2 for target c"):
+        export_firmware(stored(program, tmp_path), tmp_path / "c", FirmwareOptions("stm32f030r8", lanes=2))
+    need_icarus()
+    one = simulated(written(program, tmp_path), "iverilog")
+    four = simulated(written(program, tmp_path, lanes=4), "iverilog")
+    assert (four.mismatches, four.off_formula, four.accuracy) == (0, 0, 1.0)
+    assert four.mean_synops == one.mean_synops
+    assert four.mean_clocks < one.mean_clocks
+
+
+def test_a_report_that_names_no_form_is_refused(tmp_path: Path) -> None:
+    where = written(mlp(), tmp_path)
+    told = json.loads((where / "report.json").read_text(encoding="utf-8"))
+    for form in ({"lanes": "two"}, {"gap_bits": 1 << 40}, {"lanes": -1}):
+        (where / "report.json").write_text(json.dumps(told | form), encoding="utf-8")
+        with pytest.raises(DataError, match=r"found report\.json with lanes, gap_bits"):
+            read_gateware(where)
+    (where / "report.json").write_text(json.dumps(told | {"lanes": 3}), encoding="utf-8")
+    with pytest.raises(ConfigError, match="found 3 lanes"):
+        read_gateware(where)
+
+
+def written(program: Program, folder: Path, lanes: int = 1) -> Path:
     """A Verilog folder and samples beside it, whose labels are the engine's predictions."""
     coded = random_input(program, 6, seed=5)
     y = Engine(program).run(np.ascontiguousarray(coded)).predictions
     np.savez(folder / "data.npz", x=coded.swapaxes(0, 1), y=y)
-    return export_gateware(stored(program, folder), folder / "rtl", FirmwareOptions("ice40up5k"))
+    return export_gateware(stored(program, folder), folder / "rtl", FirmwareOptions("ice40up5k", lanes=lanes))
 
 
 def simulated(folder: Path, simulator: str) -> Simulation:
