@@ -76,7 +76,7 @@ class Synthesis:
 
 
 def synth(folder: str | Path, *, seeds: int = 3, notify: Notify = silent) -> Synthesis:
-    """Synthesises, places and routes the folder's core on eight pins, once for each seed.
+    """Synthesises, places and routes the folder's core behind a serial port, once for each seed.
 
     What was found is kept in the folder and taken from there while files, device and tools are the same.
     DataError for no folder, UnsupportedError for a device without an open flow here, ConfigError where a tool

@@ -13,6 +13,7 @@ from exporter.targets.c_source import render
 from exporter.targets.verilog import Core, sources
 from exporter.targets.verilog_beats import beats
 from exporter.targets.verilog_blocks import Blocks
+from exporter.targets.verilog_board import board_files
 from exporter.targets.verilog_clocks import clocks, synops
 from exporter.targets.verilog_memory import Memory
 from runtime.engine import Engine
@@ -32,13 +33,16 @@ def folder(
     trace = Engine(core.program).run(coded, trace=True).trace
     assert trace is not None
     stream = beats(core, frames)
-    context = {"core": core, "device": device, "blocks": blocks, "beats": stream}
+    board = board_files(device)
+    context = {"core": core, "device": device, "blocks": blocks, "beats": stream, "files": sorted(board)}
     figures = {
         **report(core, device, blocks),
         "bench": {"clocks": int(clocks(core, coded, trace)[0]), "synops": int(synops(core, coded, trace)[0])},
     }
     return {
         **sources(core),
+        "snn_serial.v": render("snn_serial.v.j2", {}),
+        **board,
         "bench.v": render("fpga_bench.v.j2", context),
         "beats.mem": Memory("beats", len(stream), core.sizes["BEAT_BITS"] + 1, tuple(stream)).text,
         "golden.mem": _golden(core, trace).text,

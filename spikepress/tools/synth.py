@@ -57,15 +57,15 @@ def flow_of(device: str) -> Flow:
 def synthesize(
     files: Mapping[str, str], device: str, seeds: Sequence[int], placed: Callable[[int], None]
 ) -> tuple[Netlist, list[Placed]]:
-    """The core behind shift registers on eight pins; ``placed`` hears of each seed that is done. ModelError
+    """The core behind a serial port on nine pins; ``placed`` hears of each seed that is done. ModelError
     where a tool fails."""
     flow = flow_of(device)
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
-        for name, text in {**files, "shell.v": render("fpga_shell.v.j2", {})}.items():
+        for name, text in {**files, "snn_serial.v": render("snn_serial.v.j2", {})}.items():
             (where / name).write_text(text, encoding="utf-8")
         # what YoWASP prints to a pipe is cut off: the counts go to a file
-        build = f"read_verilog snn_core.v shell.v; {flow.synthesis} -top shell -json net.json"
+        build = f"read_verilog snn_core.v snn_serial.v; {flow.synthesis} -top snn_serial -json net.json"
         _call(where, YOSYS, "run_yosys", ("-q", "-p", f"{build}; tee -o stat.txt stat"))
         netlist = netlist_of((where / "stat.txt").read_text(encoding="utf-8"), flow)
         found = []
@@ -80,11 +80,15 @@ def netlist_of(text: str, flow: Flow) -> Netlist:
     counts = {name: int(count) for count, name in CELL.findall(text)}
     cells = flow.cells
     return Netlist(
-        luts=counts.get(cells["lut"], 0),
-        flip_flops=sum(count for name, count in counts.items() if name.startswith(cells["ff"])),
-        blocks=counts.get(cells["ram"], 0),
-        multipliers=counts.get(cells["dsp"], 0),
+        luts=_of(counts, cells["lut"]),
+        flip_flops=_of(counts, cells["ff"]),
+        blocks=_of(counts, cells["ram"]),
+        multipliers=_of(counts, cells["dsp"]),
     )
+
+
+def _of(counts: Mapping[str, int], prefixes: tuple[str, ...]) -> int:
+    return sum(count for name, count in counts.items() if name.startswith(prefixes))
 
 
 def placed_of(text: str, flow: Flow) -> Placed:
@@ -98,7 +102,7 @@ def placed_of(text: str, flow: Flow) -> Placed:
 
 def _place(where: Path, flow: Flow, seed: int) -> Placed:
     design = (*flow.options, "--json", "net.json", flow.output, "net.out", "--seed", str(seed))
-    options = (*design, flow.unconstrained, "--timing-allow-fail")
+    options = (*design, *flow.unconstrained, "--timing-allow-fail")
     return placed_of(_call(where, flow.package, flow.run, options), flow)
 
 
